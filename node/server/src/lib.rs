@@ -1,1 +1,4 @@
 //! quorate-server
+
+pub mod gateway;
+pub mod operations;

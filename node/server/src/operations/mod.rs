@@ -1,0 +1,3 @@
+//! What each operation means. Called by `gateway`.
+
+pub mod exception;
