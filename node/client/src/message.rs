@@ -1,0 +1,113 @@
+//! What is asked, before it has an endpoint and a signature: service, target, body.
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderValue, Request};
+use http_body_util::Full;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::config::Endpoint;
+use crate::sign::{Signer, amz_date, sha256_hex};
+
+/// The prefix of every ECS operation in `X-Amz-Target`.
+const ECS_TARGET: &str = "AmazonEC2ContainerServiceV20141113";
+
+/// The prefix of the operations that Quorate adds beside those of ECS, such as `ListNodes`.
+const QUORATE_TARGET: &str = "Quorate_20261122";
+
+const USER_AGENT_VALUE: &str = concat!("quorate/", env!("CARGO_PKG_VERSION"));
+
+/// One call, ready to be signed for whichever endpoint takes it.
+pub(crate) struct Message {
+    service: &'static str,
+    content_type: &'static str,
+    target: Option<String>,
+    body: Bytes,
+    body_sha256: String,
+}
+
+impl Message {
+    /// An operation of ECS.
+    pub(crate) fn ecs(operation: &str, body: &Value) -> Self {
+        Self::json(ECS_TARGET, operation, body)
+    }
+
+    /// An operation of Quorate's own.
+    pub(crate) fn quorate(operation: &str, body: &Value) -> Self {
+        Self::json(QUORATE_TARGET, operation, body)
+    }
+
+    /// An operation of STS, which speaks the older query protocol.
+    pub(crate) fn sts(form: &'static str) -> Self {
+        Self::new(
+            "sts",
+            "application/x-www-form-urlencoded; charset=utf-8",
+            None,
+            Bytes::from_static(form.as_bytes()),
+        )
+    }
+
+    fn json(prefix: &str, operation: &str, body: &Value) -> Self {
+        assert!(
+            operation.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+            "{operation:?} is not the name of an operation"
+        );
+        Self::new(
+            "ecs",
+            "application/x-amz-json-1.1",
+            Some(format!("{prefix}.{operation}")),
+            body.to_string().into(),
+        )
+    }
+
+    fn new(
+        service: &'static str,
+        content_type: &'static str,
+        target: Option<String>,
+        body: Bytes,
+    ) -> Self {
+        let body_sha256 = sha256_hex(&body);
+        Self {
+            service,
+            content_type,
+            target,
+            body,
+            body_sha256,
+        }
+    }
+
+    /// The request for one endpoint, signed now.
+    pub(crate) fn signed(&self, endpoint: &Endpoint, signer: &Signer) -> Request<Full<Bytes>> {
+        let date = amz_date(now());
+        let mut headers = vec![
+            ("content-type", self.content_type),
+            ("host", endpoint.host.as_str()),
+            ("x-amz-date", &date),
+        ];
+        headers.extend(
+            self.target
+                .as_deref()
+                .map(|target| ("x-amz-target", target)),
+        );
+        let authorization = signer.authorization(self.service, &headers, &self.body_sha256, &date);
+
+        let mut request = Request::post(endpoint.uri.clone())
+            .header(CONTENT_TYPE, HeaderValue::from_static(self.content_type))
+            .header(HOST, &endpoint.host)
+            .header(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE))
+            .header(AUTHORIZATION, authorization)
+            .header("x-amz-date", date);
+        if let Some(target) = &self.target {
+            request = request.header("x-amz-target", target);
+        }
+        request
+            .body(Full::new(self.body.clone()))
+            .expect("hosts, keys and operation names were checked to be plain ASCII")
+    }
+}
+
+/// The only reading of the wall clock in this crate; a signature needs it.
+fn now() -> Timestamp {
+    Timestamp::now()
+}
