@@ -1,4 +1,5 @@
 //! quorate-server
 
+pub mod consensus;
 pub mod gateway;
 pub mod operations;

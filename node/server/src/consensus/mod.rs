@@ -1,0 +1,7 @@
+//! Raft and disk: the only room that names openraft and sled. Commands go in and come out committed and applied; how votes,
+//! logs and snapshots are kept, and how nodes talk about them, stays inside.
+
+mod convert;
+mod types;
+
+pub use types::NodeId;
