@@ -1,0 +1,138 @@
+//! The replicated state machine: the only writer of [`State`]. Synchronous, total, the same on every replica.
+//!
+//! A command either fits and is carried out whole, or is rejected and changes nothing.
+
+mod clusters;
+mod definitions;
+mod instances;
+mod nodes;
+mod observe;
+mod tasks;
+
+use std::collections::BTreeSet;
+
+use crate::command::{Applied, Change, Command, Entry, Item, Outcome, Rejection, Reply};
+use crate::state::{Remembered, State};
+use crate::time::Millis;
+
+/// How long a request id is remembered: longer than any caller goes on trying.
+pub(crate) const REQUEST_KEPT_MS: u64 = 10 * 60 * 1000;
+/// How long a client token is remembered: a day, as long as people retry by hand.
+pub(crate) const TOKEN_KEPT_MS: u64 = 24 * 60 * 60 * 1000;
+/// Forgetting costs something; each entry pays for a few more than it can add.
+const FORGET_PER_ENTRY: usize = 1024;
+
+/// Applies the entry at `index`: what each command came to, and what was touched.
+pub fn apply(state: &mut State, index: u64, entry: &Entry) -> Applied {
+    assert!(
+        index > state.applied_index,
+        "entry {index} after {}: the log is applied in order, once",
+        state.applied_index
+    );
+    state.applied_index = index;
+    state.now = state.now.max(entry.at);
+    let mut desk = Desk {
+        now: state.now,
+        index,
+        state,
+        changes: BTreeSet::new(),
+    };
+    let outcomes = entry.items.iter().map(|item| desk.take(item)).collect();
+    let changes = desk.changes.into_iter().collect();
+    state.drop_requests(state.now.minus_ms(REQUEST_KEPT_MS), FORGET_PER_ENTRY);
+    state.drop_tokens(state.now.minus_ms(TOKEN_KEPT_MS), FORGET_PER_ENTRY);
+    Applied { outcomes, changes }
+}
+
+/// Where one entry is worked on.
+struct Desk<'a> {
+    state: &'a mut State,
+    now: Millis,
+    index: u64,
+    changes: BTreeSet<Change>,
+}
+
+impl Desk<'_> {
+    fn take(&mut self, item: &Item) -> Outcome {
+        if let Some(reply) = self.state.remembered(item.request) {
+            return Ok(reply.clone());
+        }
+        let reply = self.carry_out(&item.command)?;
+        if is_worth_remembering(&item.command) {
+            self.state.put_request(
+                item.request,
+                Remembered {
+                    at: self.now,
+                    reply: reply.clone(),
+                },
+            );
+        }
+        Ok(reply)
+    }
+
+    fn carry_out(&mut self, command: &Command) -> Result<Reply, Rejection> {
+        match command {
+            Command::CreateCluster {
+                name,
+                tags,
+                document,
+            } => self.create_cluster(name, tags, document),
+            Command::DeleteCluster { name } => self.delete_cluster(name),
+            Command::RegisterDefinition {
+                family,
+                document,
+                spec,
+                tags,
+                registered_by,
+            } => self.register_definition(family, document, spec, tags, registered_by),
+            Command::DeregisterDefinition { id } => self.deregister_definition(id),
+            Command::StartTasks { token, tasks } => self.start_tasks(token.as_ref(), tasks),
+            Command::StopTask { task, code, reason } => self.stop_task(*task, *code, reason),
+            Command::RegisterInstance(new) => self.register_instance(new),
+            Command::Disconnect { instance, session } => self.disconnect(*instance, *session),
+            Command::DeregisterInstance { instance, force } => {
+                self.deregister_instance(*instance, *force)
+            }
+            Command::LoseInstance { instance, session } => self.lose_instance(*instance, *session),
+            Command::Observe {
+                instance,
+                session,
+                tasks,
+            } => self.observe(*instance, *session, tasks),
+            Command::ExpireStops { tasks } => self.expire_stops(tasks),
+            Command::Forget { tasks } => self.forget(tasks),
+            Command::RecordNode {
+                node,
+                store,
+                peer_address,
+                api_address,
+                version,
+            } => self.record_node(*node, *store, peer_address, api_address, version),
+        }
+    }
+
+    fn touch(&mut self, change: Change) {
+        self.changes.insert(change);
+    }
+}
+
+/// Whether doing the command twice would do more than doing it once. Reports and duties are the most frequent commands, and
+/// repeating them is harmless: remembering them would only fill the table.
+fn is_worth_remembering(command: &Command) -> bool {
+    match command {
+        Command::CreateCluster { .. }
+        | Command::DeleteCluster { .. }
+        | Command::RegisterDefinition { .. }
+        | Command::DeregisterDefinition { .. }
+        | Command::StartTasks { .. }
+        | Command::StopTask { .. }
+        | Command::DeregisterInstance { .. } => true,
+        Command::RegisterInstance(_)
+        | Command::Disconnect { .. }
+        | Command::LoseInstance { .. }
+        | Command::Observe { .. }
+        | Command::ExpireStops { .. }
+        | Command::Forget { .. }
+        | Command::RecordNode { .. } => false,
+    }
+}

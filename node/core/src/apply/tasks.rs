@@ -1,0 +1,304 @@
+//! Tasks: started where the leader placed them, told to stop, ended without their agent, forgotten.
+
+use super::Desk;
+use crate::command::{Change, ClientToken, NewContainer, NewTask, Rejection, Reply};
+use crate::ids::TaskId;
+use crate::state::{
+    Container, ContainerStatus, DefinitionStatus, DesiredStatus, Instance, StopCode, Task,
+    TaskStatus, TokenRecord,
+};
+
+/// stoppedReason of tasks whose agent never confirmed that they ended.
+pub(super) const UNCONFIRMED_REASON: &str = "Task told to stop; its agent did not confirm in time.";
+
+impl Desk<'_> {
+    pub(super) fn start_tasks(
+        &mut self,
+        token: Option<&ClientToken>,
+        tasks: &[NewTask],
+    ) -> Result<Reply, Rejection> {
+        if let Some(reply) = token.and_then(|token| self.known_token(token)) {
+            return reply;
+        }
+        self.check_all(tasks)?;
+        let ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
+        for new in tasks {
+            self.start(new);
+        }
+        if let Some(ClientToken {
+            cluster,
+            token,
+            fingerprint,
+        }) = token
+        {
+            let record = TokenRecord {
+                fingerprint: *fingerprint,
+                tasks: ids.clone(),
+                at: self.now,
+            };
+            self.state.put_token(cluster.clone(), token.clone(), record);
+        }
+        Ok(Reply::Tasks(ids))
+    }
+
+    fn known_token(&self, token: &ClientToken) -> Option<Result<Reply, Rejection>> {
+        let record = self.state.token(&token.cluster, &token.token)?;
+        let tasks = record.tasks.clone();
+        let is_same = record.fingerprint == token.fingerprint;
+        Some(if is_same {
+            Ok(Reply::Tasks(tasks))
+        } else {
+            Err(Rejection::TokenConflict { tasks })
+        })
+    }
+
+    /// Checks all before any is started. Tasks of one command may share an instance, hence the running view of those touched.
+    fn check_all(&self, tasks: &[NewTask]) -> Result<(), Rejection> {
+        let mut view: std::collections::BTreeMap<_, Instance> = std::collections::BTreeMap::new();
+        for new in tasks {
+            self.active_cluster(&new.cluster)?;
+            let definition = self.state.definition(&new.definition);
+            let definition =
+                definition.ok_or_else(|| Rejection::DefinitionNotFound(new.definition.clone()))?;
+            if definition.status != DefinitionStatus::Active {
+                return Err(Rejection::DefinitionInactive(new.definition.clone()));
+            }
+            let gone = || Rejection::NoLongerFits {
+                task: new.id,
+                instance: new.instance,
+            };
+            if let std::collections::btree_map::Entry::Vacant(e) = view.entry(new.instance) {
+                e.insert(
+                    self.state
+                        .instance(&new.instance)
+                        .cloned()
+                        .ok_or_else(gone)?,
+                );
+            }
+            let instance = view.get_mut(&new.instance).expect("inserted above");
+            let fits = instance.takes_tasks()
+                && instance.cluster == new.cluster
+                && has_room(instance, new);
+            if !fits || self.state.task(&new.id).is_some() {
+                return Err(gone());
+            }
+            reserve(instance, new);
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, new: &NewTask) {
+        let mut instance = self
+            .state
+            .instance(&new.instance)
+            .cloned()
+            .expect("checked in check_all");
+        reserve(&mut instance, new);
+        let task = self.new_task(new, instance.incarnation);
+        self.touch(Change::Task {
+            task: new.id,
+            instance: new.instance,
+        });
+        self.state.put_instance(instance);
+        self.state.put_task(task);
+    }
+
+    fn new_task(&self, new: &NewTask, incarnation: u64) -> Task {
+        Task {
+            id: new.id,
+            cluster: new.cluster.clone(),
+            definition: new.definition.clone(),
+            instance: new.instance,
+            incarnation,
+            assigned_index: self.index,
+            desired: DesiredStatus::Running,
+            last: TaskStatus::Pending,
+            version: 1,
+            containers: new.containers.iter().map(new_container).collect(),
+            reserved: new.reserved.clone(),
+            group: new.group.clone(),
+            started_by: new.started_by.clone(),
+            overrides: new.overrides.clone(),
+            tags: new.tags.clone(),
+            launch_type: new.launch_type.clone(),
+            enable_execute_command: new.enable_execute_command,
+            stop_timeout_ms: new.stop_timeout_ms,
+            created_at: self.now,
+            started_at: None,
+            pull_started_at: None,
+            pull_stopped_at: None,
+            stopping_at: None,
+            execution_stopped_at: None,
+            stopped_at: None,
+            stop_code: None,
+            stopped_reason: String::new(),
+        }
+    }
+
+    /// Idempotent, in any status (ECS, StopTask): the first reason stays.
+    pub(super) fn stop_task(
+        &mut self,
+        id: TaskId,
+        code: StopCode,
+        reason: &str,
+    ) -> Result<Reply, Rejection> {
+        let task = self.state.task(&id).ok_or(Rejection::TaskNotFound(id))?;
+        if task.desired == DesiredStatus::Running {
+            let mut task = task.clone();
+            task.desired = DesiredStatus::Stopped;
+            task.stopping_at = task.stopping_at.or(Some(self.now));
+            if task.stop_code.is_none() {
+                task.stop_code = Some(code);
+                reason.clone_into(&mut task.stopped_reason);
+            }
+            task.version += 1;
+            self.touch(Change::Task {
+                task: id,
+                instance: task.instance,
+            });
+            self.state.put_task(task);
+        }
+        Ok(Reply::Tasks(vec![id]))
+    }
+
+    pub(super) fn expire_stops(&mut self, tasks: &[TaskId]) -> Result<Reply, Rejection> {
+        for id in tasks {
+            let told = self.state.task(id).is_some_and(|task| {
+                task.desired == DesiredStatus::Stopped && task.holds_resources()
+            });
+            if told {
+                self.end_task(*id, StopCode::UserInitiated, UNCONFIRMED_REASON);
+            }
+        }
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn forget(&mut self, tasks: &[TaskId]) -> Result<Reply, Rejection> {
+        for id in tasks {
+            let stopped = self
+                .state
+                .task(id)
+                .filter(|task| task.last == TaskStatus::Stopped);
+            if let Some(instance) = stopped.map(|task| task.instance) {
+                self.touch(Change::Task {
+                    task: *id,
+                    instance,
+                });
+                self.state.remove_task(*id);
+            }
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Ends a task that its agent can no longer end: containers that never reported an end have none, only the reason.
+    pub(super) fn end_task(&mut self, id: TaskId, code: StopCode, reason: &str) {
+        let mut task = self
+            .state
+            .task(&id)
+            .cloned()
+            .expect("the caller looked it up");
+        for container in task
+            .containers
+            .iter_mut()
+            .filter(|c| c.status != ContainerStatus::Stopped)
+        {
+            container.status = ContainerStatus::Stopped;
+            reason.clone_into(&mut container.reason);
+        }
+        task.stop_code = task.stop_code.or(Some(code));
+        if task.stopped_reason.is_empty() {
+            reason.clone_into(&mut task.stopped_reason);
+        }
+        task.desired = DesiredStatus::Stopped;
+        self.mark_stopped(&mut task);
+        self.touch(Change::Task {
+            task: id,
+            instance: task.instance,
+        });
+        self.state.put_task(task);
+    }
+
+    /// The one way into STOPPED: sets the times and gives back what the task held.
+    pub(super) fn mark_stopped(&mut self, task: &mut Task) {
+        assert!(
+            task.last.may_become(TaskStatus::Stopped),
+            "{} is STOPPED already",
+            task.id
+        );
+        task.last = TaskStatus::Stopped;
+        task.version += 1;
+        task.stopping_at = task.stopping_at.or(Some(self.now));
+        task.execution_stopped_at = task.execution_stopped_at.or(Some(self.now));
+        task.stopped_at = Some(self.now);
+        let mut instance = self
+            .state
+            .instance(&task.instance)
+            .cloned()
+            .expect("a task's instance is never removed");
+        release(&mut instance, task);
+        self.touch(Change::Instance(instance.id));
+        self.state.put_instance(instance);
+    }
+}
+
+fn new_container(new: &NewContainer) -> Container {
+    Container {
+        id: new.id,
+        name: new.name.clone(),
+        image: new.image.clone(),
+        essential: new.essential,
+        status: ContainerStatus::Pending,
+        cpu_units: new.cpu_units,
+        memory_mib: new.memory_mib,
+        memory_reservation_mib: new.memory_reservation_mib,
+        runtime_id: String::new(),
+        exit_code: None,
+        reason: String::new(),
+        image_digest: String::new(),
+        bindings: new.bindings.clone(),
+    }
+}
+
+fn has_room(instance: &Instance, new: &NewTask) -> bool {
+    let taken =
+        |port| instance.registered.ports.contains(port) || instance.reserved.ports.contains(port);
+    instance.cpu_units_free() >= new.reserved.cpu_units
+        && instance.memory_mib_free() >= new.reserved.memory_mib
+        && !new.reserved.ports.iter().any(taken)
+}
+
+fn reserve(instance: &mut Instance, new: &NewTask) {
+    instance.reserved.cpu_units += new.reserved.cpu_units;
+    instance.reserved.memory_mib += new.reserved.memory_mib;
+    instance.reserved.ports.extend(&new.reserved.ports);
+    let dynamic =
+        |port: &u16| (instance.dynamic_ports.first..=instance.dynamic_ports.last).contains(port);
+    let last_dynamic = new
+        .reserved
+        .ports
+        .iter()
+        .map(|host| host.port)
+        .rfind(dynamic);
+    instance.dynamic_cursor = last_dynamic.unwrap_or(instance.dynamic_cursor);
+    instance.change_count += 1;
+}
+
+fn release(instance: &mut Instance, task: &Task) {
+    let held = &task.reserved;
+    assert!(
+        instance.reserved.cpu_units >= held.cpu_units
+            && instance.reserved.memory_mib >= held.memory_mib
+    );
+    instance.reserved.cpu_units -= held.cpu_units;
+    instance.reserved.memory_mib -= held.memory_mib;
+    for port in &held.ports {
+        let was_held = instance.reserved.ports.remove(port);
+        assert!(
+            was_held,
+            "{} held {port:?}, {} did not know",
+            task.id, instance.id
+        );
+    }
+    instance.is_overcommitted = instance.exceeds();
+    instance.change_count += 1;
+}

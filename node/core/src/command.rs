@@ -1,0 +1,406 @@
+//! What is proposed, decided and answered: [`Command`] in, [`Reply`] or [`Rejection`] out, [`Change`]s for whoever watches.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::documents::{DefinitionSpec, Document, Tags};
+use crate::ids::{
+    ClusterName, ContainerId, DefinitionId, Family, InstanceId, NodeId, RequestId, SessionId,
+    StoreId, TaskId,
+};
+use crate::state::{
+    ContainerStatus, HostPort, InstanceVersion, PortBinding, PortRange, Resources, StopCode,
+    TaskStatus,
+};
+use crate::time::Millis;
+
+/// One entry of the Raft log: commands that were waiting together, in order, and the leader's time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When the leader proposed it. `apply` takes the greater of this and the time the state has reached.
+    pub at: Millis,
+    /// At least one.
+    pub items: Vec<Item>,
+}
+
+/// One command, and the change it stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// Equal ids are applied once.
+    pub request: RequestId,
+    /// What to do.
+    pub command: Command,
+}
+
+/// A decision, with everything decided: ids, instance, ports. `apply` only checks that it still fits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// CreateCluster: makes a cluster, or revives an INACTIVE one; an ACTIVE one is left as it is.
+    CreateCluster {
+        /// Its name.
+        name: ClusterName,
+        /// Its tags.
+        tags: Tags,
+        /// settings, configuration and the like, verbatim.
+        document: Document,
+    },
+    /// DeleteCluster: refused while anything lives in it.
+    DeleteCluster {
+        /// Its name.
+        name: ClusterName,
+    },
+    /// RegisterTaskDefinition: the next revision of the family.
+    RegisterDefinition {
+        /// The family.
+        family: Family,
+        /// The request, verbatim, without its tags.
+        document: Document,
+        /// The same, parsed by the leader.
+        spec: Arc<DefinitionSpec>,
+        /// Its tags.
+        tags: Tags,
+        /// ARN of who registered it.
+        registered_by: String,
+    },
+    /// DeregisterTaskDefinition.
+    DeregisterDefinition {
+        /// Which.
+        id: DefinitionId,
+    },
+    /// RunTask and StartTask: tasks that have been placed. All or none.
+    StartTasks {
+        /// The client's token, where it gave one.
+        token: Option<ClientToken>,
+        /// At least one.
+        tasks: Vec<NewTask>,
+    },
+    /// StopTask, or a duty that ends a task.
+    StopTask {
+        /// Which.
+        task: TaskId,
+        /// Why, in ECS's codes.
+        code: StopCode,
+        /// Why, for people.
+        reason: String,
+    },
+    /// An agent's session begins: a new instance, or one that returns.
+    RegisterInstance(Box<NewInstance>),
+    /// An agent's session ended.
+    Disconnect {
+        /// Whose.
+        instance: InstanceId,
+        /// Which session; a newer one is left alone.
+        session: SessionId,
+    },
+    /// DeregisterContainerInstance.
+    DeregisterInstance {
+        /// Which.
+        instance: InstanceId,
+        /// Also with tasks on it.
+        force: bool,
+    },
+    /// Duty: an instance has been silent for too long; its tasks are given up.
+    LoseInstance {
+        /// Which.
+        instance: InstanceId,
+        /// The session it had when the leader decided; a newer one cancels the loss.
+        session: SessionId,
+    },
+    /// What an agent saw.
+    Observe {
+        /// Which agent's instance.
+        instance: InstanceId,
+        /// Its session.
+        session: SessionId,
+        /// One for each task that changed.
+        tasks: Vec<TaskObserved>,
+    },
+    /// Duty: tasks told to stop long ago that their agent never confirmed.
+    ExpireStops {
+        /// Which.
+        tasks: Vec<TaskId>,
+    },
+    /// Duty: STOPPED tasks that have been visible long enough.
+    Forget {
+        /// Which.
+        tasks: Vec<TaskId>,
+    },
+    /// A node makes itself known: its addresses, and the disk it votes with.
+    RecordNode {
+        /// Which.
+        node: NodeId,
+        /// Its disk; another one later is refused.
+        store: StoreId,
+        /// host:port for nodes and agents.
+        peer_address: String,
+        /// host:port for people.
+        api_address: String,
+        /// Version of its program.
+        version: String,
+    },
+}
+
+/// A client's idempotency token (RunTask, StartTask) and what it was given with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientToken {
+    /// The cluster it was used in.
+    pub cluster: ClusterName,
+    /// Up to 64 printable characters.
+    pub token: String,
+    /// SHA-256 of the request's parameters: the same token with others is a conflict.
+    pub fingerprint: [u8; 32],
+}
+
+/// A task, placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewTask {
+    /// Minted by the leader.
+    pub id: TaskId,
+    /// Its cluster.
+    pub cluster: ClusterName,
+    /// What it runs.
+    pub definition: DefinitionId,
+    /// Where it runs.
+    pub instance: InstanceId,
+    /// CPU units and memory reserved.
+    pub reserved: Reservation,
+    /// Its containers, in the definition's order.
+    pub containers: Vec<NewContainer>,
+    /// `family:NAME` unless the caller gave another.
+    pub group: String,
+    /// Who started it; empty if nobody said.
+    pub started_by: String,
+    /// TaskOverride, verbatim.
+    pub overrides: Document,
+    /// Its tags.
+    pub tags: Tags,
+    /// EC2 | EXTERNAL | FARGATE, as the caller asked.
+    pub launch_type: String,
+    /// How long its containers may take from SIGTERM to the end.
+    pub stop_timeout_ms: u64,
+    /// enableExecuteCommand.
+    pub enable_execute_command: bool,
+}
+
+/// What a task takes from its instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// CPU units.
+    pub cpu_units: u64,
+    /// MiB.
+    pub memory_mib: u64,
+    /// Host ports, static and dynamic.
+    pub ports: Vec<HostPort>,
+}
+
+/// A container of a task, placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewContainer {
+    /// Last part of its ARN.
+    pub id: ContainerId,
+    /// Its name in the definition.
+    pub name: String,
+    /// Its image.
+    pub image: String,
+    /// Whether its end is the task's.
+    pub essential: bool,
+    /// CPU units asked for; shown by DescribeTasks.
+    pub cpu_units: u64,
+    /// Hard memory limit; 0 = none.
+    pub memory_mib: u64,
+    /// Soft memory limit; 0 = none.
+    pub memory_reservation_mib: u64,
+    /// Which host port each of its ports gets.
+    pub bindings: Vec<PortBinding>,
+}
+
+/// An agent's registration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewInstance {
+    /// The id it has, or the one it gets if it is new.
+    pub id: InstanceId,
+    /// Whether the agent says that it has been registered under `id` before.
+    pub returning: bool,
+    /// Its cluster.
+    pub cluster: ClusterName,
+    /// Made once by the agent; a repeated first registration finds its instance by it.
+    pub token: String,
+    /// This connection.
+    pub session: SessionId,
+    /// The node it is connected to.
+    pub node: NodeId,
+    /// What it has.
+    pub resources: Resources,
+    /// Where dynamic host ports are taken from.
+    pub dynamic_ports: PortRange,
+    /// What it is; the value is empty where there is none.
+    pub attributes: BTreeMap<String, String>,
+    /// Its tags.
+    pub tags: Tags,
+    /// Of agent and engine.
+    pub version: InstanceVersion,
+    /// Its host's name.
+    pub hostname: String,
+}
+
+/// What an agent saw of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskObserved {
+    /// Which.
+    pub task: TaskId,
+    /// PENDING, RUNNING or STOPPED.
+    pub status: TaskStatus,
+    /// Its containers.
+    pub containers: Vec<ContainerObserved>,
+    /// First image pull began.
+    pub pull_started_at: Option<Millis>,
+    /// Last image pull ended.
+    pub pull_stopped_at: Option<Millis>,
+    /// Its containers ended.
+    pub execution_stopped_at: Option<Millis>,
+    /// Why it ended, where the agent knows.
+    pub stop_code: Option<StopCode>,
+    /// The same for people; empty if there is nothing to say.
+    pub reason: String,
+}
+
+/// What an agent saw of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerObserved {
+    /// Its name in the definition.
+    pub name: String,
+    /// PENDING, RUNNING or STOPPED.
+    pub status: ContainerStatus,
+    /// The engine's id for it; empty before it exists.
+    pub runtime_id: String,
+    /// How its process ended.
+    pub exit_code: Option<i32>,
+    /// Why, where there is more to say.
+    pub reason: String,
+    /// Digest of the image used; empty if unknown.
+    pub image_digest: String,
+    /// Where its ports really are; empty: where the control plane said.
+    pub bindings: Vec<PortBinding>,
+}
+
+/// What applying one entry came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// One for each item, in order.
+    pub outcomes: Vec<Outcome>,
+    /// What was touched, in order, each once an entry.
+    pub changes: Vec<Change>,
+}
+
+/// What one command came to.
+pub type Outcome = Result<Reply, Rejection>;
+
+/// A command that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// Nothing to add.
+    Done,
+    /// The cluster exists now.
+    Cluster(ClusterName),
+    /// The revision that was made or ended.
+    Definition(DefinitionId),
+    /// The tasks that were started now, or earlier under the same token.
+    Tasks(Vec<TaskId>),
+    /// The instance, and which life of its registration this is.
+    Instance {
+        /// Its id.
+        id: InstanceId,
+        /// Rises each time that its tasks were given up.
+        incarnation: u64,
+    },
+}
+
+/// A refusal; the same on all replicas. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Rejection {
+    /// No such cluster.
+    #[error("cluster {0} does not exist")]
+    ClusterNotFound(ClusterName),
+    /// The cluster was deleted.
+    #[error("cluster {0} is INACTIVE")]
+    ClusterInactive(ClusterName),
+    /// DeleteCluster with instances registered.
+    #[error("cluster {0} has container instances")]
+    ClusterHasInstances(ClusterName),
+    /// DeleteCluster with tasks that are not STOPPED.
+    #[error("cluster {0} has tasks")]
+    ClusterHasTasks(ClusterName),
+    /// No such revision.
+    #[error("task definition {0} does not exist")]
+    DefinitionNotFound(DefinitionId),
+    /// The revision was deregistered.
+    #[error("task definition {0} is INACTIVE")]
+    DefinitionInactive(DefinitionId),
+    /// The token was used with other parameters.
+    #[error("the client token was used with other parameters")]
+    TokenConflict {
+        /// What it started.
+        tasks: Vec<TaskId>,
+    },
+    /// The state moved since the placement was decided; look again.
+    #[error("task {task} does not fit on {instance} any more")]
+    NoLongerFits {
+        /// The task.
+        task: TaskId,
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// No such task.
+    #[error("task {0} does not exist")]
+    TaskNotFound(TaskId),
+    /// No such instance.
+    #[error("container instance {0} does not exist")]
+    InstanceNotFound(InstanceId),
+    /// The instance was deregistered.
+    #[error("container instance {0} is INACTIVE")]
+    InstanceInactive(InstanceId),
+    /// DeregisterContainerInstance without force, with tasks.
+    #[error("container instance {0} has running tasks")]
+    InstanceHasTasks(InstanceId),
+    /// The agent was moved to another cluster: an instance belongs to one for life.
+    #[error("container instance {instance} belongs to cluster {cluster}")]
+    InstanceElsewhere {
+        /// Which.
+        instance: InstanceId,
+        /// Where it belongs.
+        cluster: ClusterName,
+    },
+    /// A newer session of the instance exists.
+    #[error("a newer session of container instance {0} exists")]
+    StaleSession(InstanceId),
+    /// The node voted with another disk before.
+    #[error("node {node} is known with another store, {known}")]
+    NodeHasOtherStore {
+        /// Which.
+        node: NodeId,
+        /// The store it is known with.
+        known: StoreId,
+    },
+}
+
+/// What an entry touched; readers look the rest up in the state.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// A cluster.
+    Cluster(ClusterName),
+    /// A task definition.
+    Definition(DefinitionId),
+    /// A task, and where it is.
+    Task {
+        /// Which.
+        task: TaskId,
+        /// Its instance, which may have to be told.
+        instance: InstanceId,
+    },
+    /// A container instance.
+    Instance(InstanceId),
+    /// A node's record.
+    Node(NodeId),
+}

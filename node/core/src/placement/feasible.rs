@@ -1,0 +1,124 @@
+//! Filters, in ECS's order: can this instance take the task at all, and with which host ports?
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::problem::{Candidate, Need};
+use crate::documents::{PortSpec, Protocol};
+use crate::state::{HostPort, InstanceStatus};
+
+/// Why an instance does not take a task. Printed as ECS's failure reason (RunTask, StartTask).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is DRAINING or INACTIVE.
+    NotActive,
+    /// Its agent is not connected.
+    AgentDisconnected,
+    /// It came back with less than its tasks hold.
+    Overcommitted,
+    /// Too little CPU.
+    Cpu,
+    /// Too little memory.
+    Memory,
+    /// A host port is taken, or no dynamic one is left.
+    Ports(Protocol),
+    /// It lacks this attribute.
+    Attribute(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotActive => "INACTIVE",
+            Self::AgentDisconnected => "AGENT",
+            Self::Overcommitted | Self::Memory => "RESOURCE:MEMORY",
+            Self::Cpu => "RESOURCE:CPU",
+            Self::Ports(_) => "RESOURCE:PORTS",
+            Self::Attribute(_) => "ATTRIBUTE",
+        })
+    }
+}
+
+/// The host ports the task would get here, or the first reason against it.
+pub(super) fn fit(candidate: &Candidate<'_>, need: &Need) -> Result<Vec<HostPort>, Refusal> {
+    let instance = candidate.instance;
+    if instance.status != InstanceStatus::Active {
+        return Err(Refusal::NotActive);
+    }
+    if !instance.connected {
+        return Err(Refusal::AgentDisconnected);
+    }
+    if instance.is_overcommitted {
+        return Err(Refusal::Overcommitted);
+    }
+    if let Some(missing) = need
+        .attributes
+        .iter()
+        .find(|name| !instance.attributes.contains_key(*name))
+    {
+        return Err(Refusal::Attribute(missing.clone()));
+    }
+    if candidate.cpu_units_free < need.cpu_units {
+        return Err(Refusal::Cpu);
+    }
+    if candidate.memory_mib_free < need.memory_mib {
+        return Err(Refusal::Memory);
+    }
+    host_ports(candidate, &need.ports)
+}
+
+/// Static ports as asked, then dynamic ones: the next free behind the port that was given last.
+fn host_ports(candidate: &Candidate<'_>, wanted: &[PortSpec]) -> Result<Vec<HostPort>, Refusal> {
+    let mut mine: BTreeSet<HostPort> = BTreeSet::new();
+    for spec in wanted.iter().filter(|spec| spec.host_port != 0) {
+        let port = HostPort {
+            protocol: spec.protocol,
+            port: spec.host_port,
+        };
+        if is_taken(candidate, port) || !mine.insert(port) {
+            return Err(Refusal::Ports(spec.protocol));
+        }
+    }
+    let mut cursor = candidate.cursor;
+    let mut ports = Vec::with_capacity(wanted.len());
+    for spec in wanted {
+        if spec.host_port != 0 {
+            ports.push(HostPort {
+                protocol: spec.protocol,
+                port: spec.host_port,
+            });
+            continue;
+        }
+        let port = next_free(candidate, &mine, spec.protocol, cursor)
+            .ok_or(Refusal::Ports(spec.protocol))?;
+        cursor = port.port;
+        mine.insert(port);
+        ports.push(port);
+    }
+    Ok(ports)
+}
+
+fn next_free(
+    candidate: &Candidate<'_>,
+    mine: &BTreeSet<HostPort>,
+    protocol: Protocol,
+    cursor: u16,
+) -> Option<HostPort> {
+    let range = candidate.instance.dynamic_ports;
+    let mut port = cursor;
+    for _ in 0..range.count() {
+        port = range.after(port);
+        let host = HostPort { protocol, port };
+        if !mine.contains(&host) && !is_taken(candidate, host) {
+            return Some(host);
+        }
+    }
+    None
+}
+
+fn is_taken(candidate: &Candidate<'_>, port: HostPort) -> bool {
+    let instance = candidate.instance;
+    instance.registered.ports.contains(&port)
+        || instance.reserved.ports.contains(&port)
+        || candidate.ports_taken.contains(&port)
+}

@@ -1,0 +1,174 @@
+//! State to bytes and back. Rows in table order, indexes rebuilt at reading. Equal states have equal bytes, hence equal digests.
+//!
+//! Damage is the business of whoever keeps the bytes (checked files); here only what does not parse is noticed.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
+
+use crate::codec::{self, CodecError};
+use crate::ids::{ClusterName, Family, RequestId};
+use crate::state::{
+    Cluster, FamilyRecord, Instance, NodeRecord, Remembered, State, Task, TaskDefinition,
+    TokenRecord,
+};
+use crate::time::Millis;
+
+/// The number of this form. A reader takes this one only; a new form comes with a reader for the last.
+pub const FORMAT: u32 = 1;
+
+/// No row is larger: a task definition has 64 KiB, and everything else less.
+const ROW_MAX_BYTES: usize = 1 << 20;
+
+/// Bytes that are not a snapshot we can read.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// Reading failed, or the bytes ended early.
+    #[error("read snapshot")]
+    Io(#[from] io::Error),
+    /// Another form.
+    #[error("snapshot has format {found}, this program reads {FORMAT}")]
+    Format {
+        /// The number it has.
+        found: u32,
+    },
+    /// A row that cannot be.
+    #[error("snapshot row of {0} bytes exceeds {ROW_MAX_BYTES}")]
+    RowTooLarge(usize),
+    /// A row that does not parse.
+    #[error(transparent)]
+    Row(#[from] CodecError),
+}
+
+/// SHA-256 over what a snapshot of the state would hold. Equal indexes have equal digests on all nodes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl State {
+    /// What all replicas that applied the same entries agree on. Costs a walk over the whole state.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut hash = Hashing(Sha256::new());
+        write(self, &mut hash).expect("hashing does not fail");
+        Digest(hash.0.finalize().into())
+    }
+}
+
+struct Hashing(Sha256);
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes the whole state.
+pub fn write(state: &State, to: &mut impl Write) -> io::Result<()> {
+    to.write_all(&FORMAT.to_be_bytes())?;
+    row(to, &(state.applied_index, state.now))?;
+    table(to, state.clusters.size(), state.clusters())?;
+    table(to, state.families.size(), state.families())?;
+    table(to, state.definitions.size(), state.definitions())?;
+    table(to, state.instances.size(), state.instances())?;
+    table(to, state.tasks.size(), state.tasks())?;
+    table(to, state.nodes.size(), state.nodes())?;
+    table(to, state.tokens.size(), state.tokens.iter())?;
+    table(to, state.requests.size(), state.requests.iter())
+}
+
+/// Reads what [`write`] wrote.
+pub fn read(from: &mut impl Read) -> Result<State, SnapshotError> {
+    let found = u32::from_be_bytes(exactly(from)?);
+    if found != FORMAT {
+        return Err(SnapshotError::Format { found });
+    }
+    let mut state = State::default();
+    let (applied_index, now): (u64, Millis) = read_row(from)?;
+    (state.applied_index, state.now) = (applied_index, now);
+    read_table(from, |cluster: Cluster| state.put_cluster(cluster))?;
+    read_table(from, |(family, record): (Family, FamilyRecord)| {
+        state.put_family(family, record);
+    })?;
+    read_table(from, |definition: TaskDefinition| {
+        state.put_definition(definition);
+    })?;
+    read_table(from, |instance: Instance| state.put_instance(instance))?;
+    read_table(from, |task: Task| state.put_task(task))?;
+    read_table(from, |node: NodeRecord| state.put_node(node))?;
+    read_table(
+        from,
+        |((cluster, token), record): ((ClusterName, String), TokenRecord)| {
+            state.put_token(cluster, token, record);
+        },
+    )?;
+    read_table(from, |(request, remembered): (RequestId, Remembered)| {
+        state.put_request(request, remembered);
+    })?;
+    Ok(state)
+}
+
+fn table<T: Serialize>(
+    to: &mut impl Write,
+    count: usize,
+    rows: impl Iterator<Item = T>,
+) -> io::Result<()> {
+    to.write_all(&(count as u64).to_be_bytes())?;
+    for one in rows {
+        row(to, &one)?;
+    }
+    Ok(())
+}
+
+fn row<T: Serialize>(to: &mut impl Write, value: &T) -> io::Result<()> {
+    let bytes = codec::encode(value);
+    let length = u32::try_from(bytes.len()).expect("no row has 4 GiB: see ROW_MAX_BYTES");
+    to.write_all(&length.to_be_bytes())?;
+    to.write_all(&bytes)
+}
+
+fn read_table<T: DeserializeOwned>(
+    from: &mut impl Read,
+    mut take: impl FnMut(T),
+) -> Result<(), SnapshotError> {
+    let count = u64::from_be_bytes(exactly(from)?);
+    for _ in 0..count {
+        take(read_row(from)?);
+    }
+    Ok(())
+}
+
+fn read_row<T: DeserializeOwned>(from: &mut impl Read) -> Result<T, SnapshotError> {
+    let length = u32::from_be_bytes(exactly(from)?) as usize;
+    if length > ROW_MAX_BYTES {
+        return Err(SnapshotError::RowTooLarge(length));
+    }
+    let mut bytes = vec![0; length];
+    from.read_exact(&mut bytes)?;
+    Ok(codec::decode("snapshot row", &bytes)?)
+}
+
+fn exactly<const N: usize>(from: &mut impl Read) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    from.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
