@@ -183,9 +183,15 @@ mod tests {
     fn a_child_dies_with_the_thread_that_started_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
-        let mut child = std::thread::spawn(move || sleeper(Lifetime::WithParent, &path))
-            .join()
-            .unwrap();
+        let starter = std::thread::spawn(move || {
+            let child = sleeper(Lifetime::WithParent, &path);
+            // Only once setpriv has become the program is the signal asked for.
+            while fs::read_to_string(format!("/proc/{}/comm", child.id())).unwrap() != "sleep\n" {
+                std::thread::yield_now();
+            }
+            child
+        });
+        let mut child = starter.join().unwrap();
         let status = child.wait().unwrap();
         assert!(!status.success());
     }
