@@ -1,5 +1,13 @@
-//! quorate-server
+//! A node of the control plane: the imperative shell round `quorate-core`.
+//!
+//! Imports go one way: `http -> gateway -> operations -> planner -> consensus -> core`, `steward -> planner`,
+//! `dispatch -> consensus`. The tests crate enforces it.
 
+pub mod clock;
+pub mod config;
 pub mod consensus;
+pub mod entropy;
 pub mod gateway;
 pub mod operations;
+
+pub use config::Config;
