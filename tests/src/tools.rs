@@ -1,0 +1,158 @@
+//! Programs that are not ours: the aws CLI, Python with boto3, docker, curl. Each is found or the test fails.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use quorate_chaos::cluster::{Cluster, REGION};
+use serde_json::Value;
+
+/// The aws CLI, as a user of one node.
+#[derive(Debug)]
+pub struct Aws {
+    program: PathBuf,
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Aws {
+    /// A user who calls this node.
+    ///
+    /// # Panics
+    /// If the aws CLI is not there, or the member is no node.
+    #[must_use]
+    pub fn at(cluster: &Cluster, node: &str) -> Self {
+        Self {
+            program: tool("QUORATE_AWS", "aws"),
+            environment: environment(cluster, node),
+        }
+    }
+
+    /// Runs `aws ecs ...` and gives its JSON; nothing where it prints nothing, as the waiters do.
+    ///
+    /// # Panics
+    /// If it fails.
+    #[must_use]
+    pub fn ecs(&self, arguments: &[&str]) -> Value {
+        let mut words = vec!["ecs"];
+        words.extend(arguments);
+        self.run(&words)
+    }
+
+    /// Runs `aws ...` and gives its JSON.
+    ///
+    /// # Panics
+    /// If it fails.
+    #[must_use]
+    pub fn run(&self, arguments: &[&str]) -> Value {
+        let output = self.output(arguments);
+        assert!(
+            output.status.success(),
+            "aws {}: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        match String::from_utf8_lossy(&output.stdout).trim() {
+            "" => Value::Null,
+            text => serde_json::from_str(text)
+                .unwrap_or_else(|error| panic!("aws {}: {error}: {text}", arguments.join(" "))),
+        }
+    }
+
+    /// Runs `aws ecs ...`, which must fail, and gives what it says.
+    ///
+    /// # Panics
+    /// If it succeeds.
+    #[must_use]
+    pub fn refused(&self, arguments: &[&str]) -> String {
+        let mut words = vec!["ecs"];
+        words.extend(arguments);
+        let output = self.output(&words);
+        assert!(
+            !output.status.success(),
+            "aws {} succeeded",
+            words.join(" ")
+        );
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    fn output(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(&self.program);
+        command
+            .args(arguments)
+            .args(["--output", "json", "--no-cli-pager"])
+            .envs(self.environment.iter().cloned());
+        command
+            .output()
+            .unwrap_or_else(|error| panic!("{}: {error}", self.program.display()))
+    }
+}
+
+/// Runs a Python program with boto3 as a user of one node, and gives what it printed.
+///
+/// # Panics
+/// If it fails.
+#[must_use]
+pub fn python(cluster: &Cluster, node: &str, program: &str, arguments: &[&str]) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("clients")
+        .join(program);
+    let mut command = Command::new(tool("QUORATE_PYTHON", "python3"));
+    command
+        .arg(path)
+        .args(arguments)
+        .envs(environment(cluster, node));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("python: {error}"));
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{program}: {printed}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    printed
+}
+
+/// Runs a program that must succeed, and gives what it printed.
+///
+/// # Panics
+/// If it fails or is not there.
+#[must_use]
+pub fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What points AWS tools at a node, and keeps the user's own settings out.
+fn environment(cluster: &Cluster, node: &str) -> Vec<(&'static str, String)> {
+    let member = cluster.member(node).expect("the story names a member");
+    let endpoint = format!(
+        "http://{}",
+        member.addresses.as_ref().expect("the member is a node").api
+    );
+    let keys = &cluster.identity().key_pair;
+    vec![
+        ("AWS_ENDPOINT_URL_ECS", endpoint.clone()),
+        ("AWS_ENDPOINT_URL_STS", endpoint),
+        ("AWS_ACCESS_KEY_ID", keys.id.clone()),
+        ("AWS_SECRET_ACCESS_KEY", keys.secret.clone()),
+        ("AWS_DEFAULT_REGION", REGION.to_owned()),
+        ("AWS_REGION", REGION.to_owned()),
+        ("AWS_CONFIG_FILE", "/dev/null".to_owned()),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null".to_owned()),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ("AWS_MAX_ATTEMPTS", "1".to_owned()),
+    ]
+}
+
+/// The program that `tests/run` has installed, else the one on the path.
+fn tool(variable: &str, name: &str) -> PathBuf {
+    std::env::var_os(variable).map_or_else(|| PathBuf::from(name), PathBuf::from)
+}
