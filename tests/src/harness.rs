@@ -42,6 +42,22 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(
     }
 }
 
+/// Looks again and again, for some time, whether a condition still holds.
+///
+/// # Panics
+/// When it does not: with `what` was to stay.
+pub async fn holds<F: Future<Output = bool>>(
+    what: &str,
+    time: Duration,
+    mut condition: impl FnMut() -> F,
+) {
+    let until = Instant::now() + time;
+    while Instant::now() < until {
+        assert!(condition().await, "no longer as before: {what}");
+        sleep(LOOK_EVERY).await;
+    }
+}
+
 /// The `quorate` binary under test: the one that `QUORATE_BIN` names, else the one of the same build as this test.
 ///
 /// # Panics

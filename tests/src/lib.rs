@@ -3,4 +3,5 @@
 
 pub mod ecs;
 pub mod harness;
+pub mod raw;
 pub mod tools;

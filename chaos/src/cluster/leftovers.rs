@@ -1,34 +1,50 @@
 //! What agents leave behind on purpose: tasks go on when their agent is gone, so a cluster that is to vanish must end
-//! them itself. Processes are known by their working directory, containers by the account in their task's ARN.
+//! them itself. Processes are known by their working directory or by the directory in their arguments, containers by
+//! the account in their task's ARN.
 
 use std::io;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::process::working_under;
+use super::process::{ProcessId, mentioning, working_under};
 
-/// A killed process group can fork once more before the signal reaches it; it does not do so ten times.
-const ROUNDS_MAX: usize = 10;
+/// What guards a task sees it die, puts away its cgroup and ends by itself; after this time it is ended too.
+const GUARD_LIMIT: Duration = Duration::from_secs(5);
+
+/// When what is still there after a kill is not only late.
+const KILL_LIMIT: Duration = Duration::from_secs(10);
+
+/// How often it is looked at again.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The label that an agent puts on every container.
 const TASK_LABEL: &str = "org.quorate.task-arn";
 
-/// Kills every process that works under the cluster's directory. Gives how many are still there.
+/// Ends every process that works under the cluster's directory or was told of it. Gives how many are still there.
 pub(super) fn end_processes(directory: &Path) -> usize {
-    for _ in 0..ROUNDS_MAX {
-        let left = working_under(directory);
-        if left.is_empty() {
-            return 0;
+    let start = Instant::now();
+    loop {
+        let tasks = working_under(directory);
+        let mut left = mentioning(directory);
+        left.extend(&tasks);
+        if left.is_empty() || start.elapsed() > KILL_LIMIT {
+            return left.len();
         }
-        for process in left {
+        let doomed: &[ProcessId] = if start.elapsed() < GUARD_LIMIT {
+            &tasks
+        } else {
+            &left
+        };
+        for process in doomed {
             // It may have ended since we looked, and that is as good.
             let _ = process.signal(Signal::KILL);
         }
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        sleep(LOOK_EVERY);
     }
-    working_under(directory).len()
 }
 
 /// Removes every container of a task of this account.

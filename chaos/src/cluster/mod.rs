@@ -31,6 +31,7 @@ pub use health::{Health, ask};
 pub use member::{Addresses, Identity, KeyPair, Member, Role};
 pub use options::{ClusterOptions, Lifetime, REGION, Runtime};
 pub use process::ProcessId;
+pub use serving::Standing;
 
 /// The file in a cluster's directory that says what it is.
 const STATE_FILE: &str = "cluster.json";
@@ -177,6 +178,24 @@ impl Cluster {
             .filter_map(|member| Some((member, member.addresses.as_ref()?)))
     }
 
+    /// The processes of tasks that run now, of every agent that runs tasks as processes.
+    #[must_use]
+    pub fn task_processes(&self) -> Vec<ProcessId> {
+        let mut processes = process::working_under(&self.directory);
+        processes.sort_unstable();
+        processes
+    }
+
+    /// The processes of tasks of one such agent.
+    ///
+    /// # Errors
+    /// [`ClusterError::Unknown`].
+    pub fn task_processes_of(&self, agent: &str) -> Result<Vec<ProcessId>, ClusterError> {
+        let mut processes = process::working_under(&self.member(agent)?.data_dir(&self.directory));
+        processes.sort_unstable();
+        Ok(processes)
+    }
+
     /// Starts a member that is down.
     ///
     /// # Errors
@@ -249,6 +268,24 @@ impl Cluster {
             self.kill(name)?;
         }
         self.start(name)
+    }
+
+    /// Waits for a member that was started through this handle, and gives its exit code; none where a signal ended it.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub fn exit_code(&mut self, name: &str) -> Result<Option<i32>, ClusterError> {
+        let not_ours = || {
+            io::Error::new(
+                io::ErrorKind::NotFound,
+                "it was not started through this handle",
+            )
+        };
+        let child = self.children.get_mut(name).ok_or_else(not_ours);
+        let status = child
+            .and_then(Child::wait)
+            .map_err(while_(format!("wait for {name}")))?;
+        Ok(status.code())
     }
 
     /// Ends everything: members, the tasks their agents ran, the state file. Data and logs stay where they are.

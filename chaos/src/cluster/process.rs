@@ -2,8 +2,10 @@
 //! together, so that a later process with the same number is never taken for it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -18,7 +20,7 @@ use super::options::Lifetime;
 const INHERITED: [&str; 4] = ["PATH", "HOME", "DOCKER_HOST", "RUST_BACKTRACE"];
 
 /// A process that cannot be mistaken for a later one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ProcessId {
     /// The process number.
     pub pid: i32,
@@ -112,12 +114,24 @@ impl ProcessId {
 
 /// Every process whose working directory lies under `folder`.
 pub(super) fn working_under(folder: &Path) -> Vec<ProcessId> {
+    living(|pid| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(folder)))
+}
+
+/// Every process that has a path under `folder` among its arguments.
+pub(super) fn mentioning(folder: &Path) -> Vec<ProcessId> {
+    let is_told = |argument: &[u8]| Path::new(OsStr::from_bytes(argument)).starts_with(folder);
+    living(|pid| {
+        fs::read(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|line| line.split(|byte| *byte == 0).any(is_told))
+    })
+}
+
+/// The living processes, other than this one, whose numbers are chosen.
+fn living(choose: impl Fn(u32) -> bool) -> Vec<ProcessId> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    numbers
-        .filter(|pid| {
-            fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(folder))
-        })
+    let chosen = numbers.filter(|pid| *pid != std::process::id() && choose(*pid));
+    chosen
         .filter_map(ProcessId::of)
         .filter(|process| process.is_alive())
         .collect()

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use quorate_client::ClientError;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::health::ask;
@@ -16,6 +16,15 @@ const LOG_TAIL_LINES: usize = 15;
 
 /// The time a question about the cluster is given; it is asked again, or of another node.
 const QUESTION_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a node has applied. Equal indexes have equal digests, or the cluster is broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The index of the last entry that its state holds.
+    pub applied: u64,
+    /// The digest of that state.
+    pub digest: String,
+}
 
 impl Cluster {
     /// Waits until every living node is ready and every living agent is connected.
@@ -63,6 +72,22 @@ impl Cluster {
             }
         }
         None
+    }
+
+    /// Where a node stands, by its own word.
+    pub async fn standing(&self, node: &str) -> Option<Standing> {
+        let client = self.client(&[node], QUESTION_LIMIT).ok()?;
+        let answer = client.call_quorate("ListNodes", json!({})).await.ok()?;
+        let is_it = |each: &&Value| {
+            each["nodeId"]
+                .as_u64()
+                .is_some_and(|id| node == format!("n{id}"))
+        };
+        let own = answer["nodes"].as_array()?.iter().find(is_it)?;
+        Some(Standing {
+            applied: own["appliedIndex"].as_u64()?,
+            digest: own["digest"].as_str()?.to_owned(),
+        })
     }
 
     /// The end of a member's log.

@@ -1,4 +1,10 @@
 //! Every integration test of the project, in one binary, so that it is linked once. Each module is one promise.
 
+mod agent;
+mod bad_input;
 mod conformance;
+mod dev;
+mod failover;
+mod restart;
+mod startup;
 mod tidy;
