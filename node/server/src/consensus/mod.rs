@@ -2,6 +2,9 @@
 //! logs and snapshots are kept, and how nodes talk about them, stays inside.
 
 mod convert;
+mod engine;
+mod guard;
+mod log_store;
 mod types;
 
 pub use types::NodeId;

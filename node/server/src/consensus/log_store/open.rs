@@ -1,0 +1,172 @@
+//! Opening a data directory: take its lock, ask the guard whose it is and what was promised, open and check the log, refuse if it
+//! holds less, and only then serve.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{mpsc, watch};
+
+use super::super::convert::{from_vote, to_vote};
+use super::super::engine::{Batch, DirLock, EngineKind, Head, LogEngine, sync_dir};
+use super::super::guard::{Guard, Promises};
+use super::super::types::NodeId;
+use super::view::View;
+use super::writer::Writer;
+use super::{LogStore, Shared, StoreError, StoreIdentity, newer_vote, to_log_id};
+
+/// Changes that may wait for the writer. Raft has few calls in flight; the bound holds it back if the disk stalls.
+const REQUESTS_WAITING: usize = 1024;
+const LOCK_FILE: &str = "lock";
+const LOG_DIR: &str = "log";
+
+/// Which data directory to open, and as whom.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreConfig {
+    /// The data directory. The log lies in `log` below it, beside the guard and the lock.
+    pub(crate) dir: PathBuf,
+    /// Which engine keeps the log.
+    pub(crate) engine: EngineKind,
+    /// The cluster the node belongs to.
+    pub(crate) cluster_id: String,
+    /// The node.
+    pub(crate) node: NodeId,
+    /// A random name, used only if the directory is new.
+    pub(crate) store_id: String,
+}
+
+/// Opens the store, or creates it in an empty directory. Blocks for as long as the log takes to be read and checked.
+///
+/// # Errors
+/// If the directory cannot be used, is in use, is somebody else's, is damaged, or holds less than was promised.
+pub(crate) fn open(config: &StoreConfig) -> Result<LogStore, StoreError> {
+    let dir = &config.dir;
+    fs::create_dir_all(dir).map_err(StoreError::unusable(dir))?;
+    let lock = DirLock::take(&dir.join(LOCK_FILE)).map_err(StoreError::unusable(dir))?;
+    let lock = lock.ok_or_else(|| StoreError::InUse { dir: dir.clone() })?;
+    let guard = open_guard(config)?;
+    let opened = config.engine.open(&dir.join(LOG_DIR));
+    let (engine, head) = opened.map_err(|source| StoreError::Unreadable {
+        dir: dir.clone(),
+        source,
+    })?;
+    serve(dir, lock, guard, engine.into(), head)
+}
+
+/// Checks what was found against what was promised, and starts the writer.
+pub(super) fn serve(
+    dir: &Path,
+    lock: DirLock,
+    mut guard: Guard,
+    engine: Arc<dyn LogEngine>,
+    mut head: Head,
+) -> Result<LogStore, StoreError> {
+    guard.check(&head).map_err(|source| StoreError::Lost {
+        dir: dir.to_owned(),
+        source,
+    })?;
+    let vote =
+        newer_vote(guard.promises().vote.map(to_vote), head.vote.map(to_vote)).map(from_vote);
+    if guard.promises().vote != vote {
+        guard.update(|promises| promises.vote = vote)?;
+    }
+    if head.vote != vote {
+        let batch = Batch {
+            vote,
+            ..Batch::default()
+        };
+        engine
+            .commit(&batch)
+            .map_err(|source| StoreError::Write { source })?;
+        head.vote = vote;
+    }
+
+    let promises = guard.promises();
+    let identity = StoreIdentity {
+        cluster_id: promises.cluster_id.clone(),
+        node: promises.node,
+        store_id: promises.store_id.clone(),
+        initialized: promises.initialized,
+    };
+    let view = Mutex::new(View::of(&head));
+    let shared = Arc::new(Shared {
+        view,
+        engine: RwLock::new(Some(Arc::clone(&engine))),
+    });
+    let (requests, waiting) = mpsc::channel(REQUESTS_WAITING);
+    let (failed, fatal) = watch::channel(None);
+    let last = head.end().map(to_log_id);
+    let writer = Writer {
+        engine,
+        guard,
+        shared: Arc::clone(&shared),
+        requests: waiting,
+        fatal: failed,
+        last,
+        lock,
+    };
+    // The thread ends when the store is stopped or its last handle is gone; `stop` waits until the directory is free.
+    let started = thread::Builder::new()
+        .name("raft-log".to_owned())
+        .spawn(move || writer.run());
+    started.map_err(|source| StoreError::Thread { source })?;
+    Ok(LogStore {
+        shared,
+        requests,
+        fatal,
+        identity: Arc::new(identity),
+    })
+}
+
+/// The guard of this node, created if the directory is new.
+fn open_guard(config: &StoreConfig) -> Result<Guard, StoreError> {
+    let dir = &config.dir;
+    if let Some(guard) = Guard::open(dir)? {
+        check_owner(config, guard.promises())?;
+        return Ok(guard);
+    }
+    if dir.join(LOG_DIR).exists() {
+        return Err(StoreError::GuardMissing { dir: dir.clone() });
+    }
+    dir.parent()
+        .map_or(Ok(()), sync_dir)
+        .map_err(StoreError::unusable(dir))?;
+    let promises = Promises {
+        cluster_id: config.cluster_id.clone(),
+        node: config.node,
+        store_id: config.store_id.clone(),
+        engine: config.engine.name().to_owned(),
+        ..Promises::default()
+    };
+    Guard::create(dir, promises)
+}
+
+fn check_owner(config: &StoreConfig, promises: &Promises) -> Result<(), StoreError> {
+    let claims = [
+        (
+            "cluster",
+            promises.cluster_id.clone(),
+            config.cluster_id.clone(),
+        ),
+        ("node", promises.node.to_string(), config.node.to_string()),
+        (
+            "log engine",
+            promises.engine.clone(),
+            config.engine.name().to_owned(),
+        ),
+    ];
+    match claims
+        .into_iter()
+        .find(|(_, found, wanted)| found != wanted)
+    {
+        Some((what, found, wanted)) => Err(StoreError::Foreign {
+            dir: config.dir.clone(),
+            what,
+            found,
+            wanted,
+        }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,63 @@
+//! The store's promises, each seen to hold on both engines: openraft's own suite, kills, vetoes, failing disks.
+#![allow(clippy::unwrap_used)]
+
+mod faults;
+mod kill;
+mod machine;
+mod suite;
+mod veto;
+
+use std::path::Path;
+
+use bytes::Bytes;
+use openraft::entry::RaftEntry;
+use openraft::storage::{IOFlushed, RaftLogStorage};
+use openraft::type_config::TypeConfigExt;
+
+use super::super::engine::EngineKind;
+use super::super::types::{Command, Entry, LogId, Payload, Types};
+use super::{LogStore, StoreConfig, StoreError, open};
+
+const ENGINES: [EngineKind; 2] = [EngineKind::Sled, EngineKind::Segments];
+
+fn config(dir: &Path, engine: EngineKind) -> StoreConfig {
+    StoreConfig {
+        dir: dir.to_owned(),
+        engine,
+        cluster_id: "test".into(),
+        node: 1,
+        store_id: "store".into(),
+    }
+}
+
+/// Opens a directory that another process (a killed one) or thread may hold for a moment longer.
+fn reopen(dir: &Path, engine: EngineKind) -> Result<LogStore, StoreError> {
+    for _ in 0..500 {
+        match open(&config(dir, engine)) {
+            Err(StoreError::InUse { .. }) => {
+                std::thread::sleep(std::time::Duration::from_millis(10))
+            }
+            opened => return opened,
+        }
+    }
+    open(&config(dir, engine))
+}
+
+fn entry(term: u64, index: u64, bytes: usize) -> Entry {
+    let data = vec![u8::try_from(index % 251).unwrap(); bytes];
+    Entry::new(
+        LogId::new_term_index(term, index),
+        Payload::Normal(Command(Bytes::from(data))),
+    )
+}
+
+/// Appends and waits until the entries are durable.
+async fn append(
+    store: &mut LogStore,
+    entries: impl IntoIterator<Item = Entry>,
+) -> std::io::Result<()> {
+    let entries: Vec<Entry> = entries.into_iter().collect();
+    let (done, durable) = Types::oneshot();
+    store.append(entries, IOFlushed::signal(done)).await?;
+    durable.await.unwrap()
+}
