@@ -7,4 +7,7 @@ mod guard;
 mod log_store;
 mod types;
 
+pub use engine::{EngineError, EngineKind, UnknownEngine};
+pub use guard::Loss;
+pub use log_store::StoreError;
 pub use types::NodeId;

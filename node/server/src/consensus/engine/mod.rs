@@ -116,28 +116,59 @@ pub(crate) struct Footprint {
 
 /// Why a disk did not do what it was asked. Never retried: see [`LogEngine::commit`].
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum EngineError {
+pub enum EngineError {
+    /// A file operation failed.
     #[error("{doing} {}", path.display())]
     Io {
+        /// What was being done.
         doing: &'static str,
+        /// To which file or directory.
         path: PathBuf,
+        /// What the system said.
         source: std::io::Error,
     },
+    /// sled failed.
     #[error("{doing} in sled")]
     Sled {
+        /// What was being done.
         doing: &'static str,
+        /// What sled said.
         source: sled::Error,
     },
+    /// The disk does not hold what was written to it.
     #[error("the log is damaged: {what}")]
-    Damaged { what: String },
+    Damaged {
+        /// What is wrong, and where.
+        what: String,
+    },
+    /// A record was asked for that is not there.
     #[error("record {index} is not in the log")]
-    Missing { index: u64 },
+    Missing {
+        /// Its index.
+        index: u64,
+    },
+    /// A record is larger than an engine takes.
     #[error("record {index} of {bytes} bytes exceeds the limit of {RECORD_BYTES_MAX}")]
-    TooLarge { index: u64, bytes: usize },
+    TooLarge {
+        /// Its index.
+        index: u64,
+        /// Its size.
+        bytes: usize,
+    },
+    /// A record would leave a hole.
     #[error("record {index} does not follow the log, which ends before {next}")]
-    Gap { index: u64, next: u64 },
+    Gap {
+        /// Its index.
+        index: u64,
+        /// The index that is due.
+        next: u64,
+    },
+    /// The library under the engine panicked.
     #[error("the log engine panicked: {message}")]
-    Panicked { message: String },
+    Panicked {
+        /// What it said.
+        message: String,
+    },
 }
 
 impl EngineError {
