@@ -1,0 +1,242 @@
+//! What this instance is to run or to stop, as far as the control plane has said. Deliveries are parsed here once; later,
+//! nothing is checked again. Nodes may repeat themselves and a node may lag behind what another has said: neither undoes anything.
+
+use std::collections::BTreeMap;
+
+use quorate_proto::agent as wire;
+
+use crate::runtime::{ContainerSpec, Key, NetworkMode, Port, Protocol, Tag, TaskId};
+
+/// ECS's stop timeout where the task definition has none.
+const STOP_TIMEOUT_S: u64 = 30;
+
+/// One task of this instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AssignedTask {
+    pub(crate) fencing: u64,
+    pub(crate) incarnation: u64,
+    /// Desired status STOPPED; never taken back.
+    pub(crate) stop: bool,
+    /// The control plane has seen it run or end: if nothing of it is here, it was lost, and it is not started again.
+    pub(crate) began: bool,
+    pub(crate) containers: BTreeMap<String, ContainerSpec>,
+}
+
+/// All tasks of this instance.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Assigned {
+    tasks: BTreeMap<TaskId, AssignedTask>,
+    /// Index of the newest full set taken; 0 before the first. What is older and not in it, is no task of ours.
+    complete_at: u64,
+    /// The newest index heard in the present registration.
+    heard: u64,
+    /// While talking to a node that is behind: what lies at or below this and is not known was forgotten before.
+    floor: u64,
+}
+
+impl Assigned {
+    /// The task, if it is assigned here.
+    pub(crate) fn task(&self, id: &TaskId) -> Option<&AssignedTask> {
+        self.tasks.get(id)
+    }
+
+    /// All tasks by id.
+    pub(crate) fn tasks(&self) -> impl Iterator<Item = (&TaskId, &AssignedTask)> {
+        self.tasks.iter()
+    }
+
+    /// True if the control plane has named all its tasks up to `fencing`, and this one is not among them.
+    pub(crate) fn is_given_up(&self, id: &TaskId, fencing: u64) -> bool {
+        self.is_complete() && !self.tasks.contains_key(id) && fencing <= self.complete_at
+    }
+
+    /// True once a full set was taken.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete_at > 0
+    }
+
+    /// A new registration, perhaps with another control plane: its indexes cannot be compared with the old ones.
+    pub(crate) fn start_over(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Takes a full set. From a node that is behind only stops are taken; the rest it cannot know.
+    pub(crate) fn replace(&mut self, applied: u64, tasks: Vec<(TaskId, AssignedTask)>) {
+        if applied < self.heard {
+            self.floor = self.heard;
+            self.merge(tasks);
+            return;
+        }
+        self.floor = 0;
+        self.heard = applied;
+        self.complete_at = applied.max(1);
+        let named: BTreeMap<_, _> = tasks.into_iter().collect();
+        self.tasks
+            .retain(|id, task| named.contains_key(id) || task.fencing > applied);
+        self.merge(named);
+    }
+
+    /// Takes what changed.
+    pub(crate) fn change(
+        &mut self,
+        applied: u64,
+        tasks: Vec<(TaskId, AssignedTask)>,
+        forgotten: Vec<TaskId>,
+    ) {
+        self.heard = self.heard.max(applied);
+        self.complete_at = if self.complete_at > 0 {
+            self.complete_at.max(applied)
+        } else {
+            0
+        };
+        self.merge(tasks);
+        for id in forgotten {
+            self.tasks.remove(&id);
+        }
+    }
+
+    fn merge(&mut self, tasks: impl IntoIterator<Item = (TaskId, AssignedTask)>) {
+        for (id, task) in tasks {
+            match self.tasks.get_mut(&id) {
+                Some(known)
+                    if (task.fencing, task.incarnation) < (known.fencing, known.incarnation) => {}
+                Some(known) => {
+                    let (stop, began) = (known.stop || task.stop, known.began || task.began);
+                    *known = AssignedTask {
+                        stop,
+                        began,
+                        ..task
+                    };
+                }
+                None if task.fencing <= self.floor => {}
+                None => {
+                    self.tasks.insert(id, task);
+                }
+            }
+        }
+    }
+}
+
+/// An assignment that is no assignment: the control plane that sent it is broken or newer than this agent.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("assignment {task:?}: {what}")]
+pub(crate) struct Malformed {
+    task: String,
+    what: String,
+}
+
+/// Parses one assignment for the instance with the given id.
+pub(crate) fn parse(
+    assignment: wire::Assignment,
+    instance_id: &str,
+) -> Result<(TaskId, AssignedTask), Malformed> {
+    let malformed = |what: String| Malformed {
+        task: assignment.task_id.clone(),
+        what,
+    };
+    let id = TaskId::parse(&assignment.task_id)
+        .ok_or_else(|| malformed("its id is not 32 hex digits".to_owned()))?;
+    let network = match assignment.network_mode.as_str() {
+        "" | "bridge" => NetworkMode::Bridge,
+        "host" => NetworkMode::Host,
+        "none" => NetworkMode::None,
+        other => {
+            return Err(malformed(format!(
+                "network mode {other:?} is not known here"
+            )));
+        }
+    };
+    if assignment.containers.is_empty() && !assignment.stop {
+        return Err(malformed("it has no containers".to_owned()));
+    }
+    let mut containers = BTreeMap::new();
+    for container in &assignment.containers {
+        let spec = spec(&assignment, container, &id, network, instance_id).map_err(malformed)?;
+        containers.insert(container.name.clone(), spec);
+    }
+    let task = AssignedTask {
+        fencing: assignment.fencing_index,
+        incarnation: assignment.incarnation,
+        stop: assignment.stop,
+        began: !matches!(
+            assignment.known_status.as_str(),
+            "" | "PROVISIONING" | "PENDING" | "ACTIVATING"
+        ),
+        containers,
+    };
+    Ok((id, task))
+}
+
+fn spec(
+    assignment: &wire::Assignment,
+    container: &wire::Container,
+    id: &TaskId,
+    network: NetworkMode,
+    instance_id: &str,
+) -> Result<ContainerSpec, String> {
+    let name = &container.name;
+    // The name becomes part of a file name and of a Docker name.
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if name.is_empty() || name.len() > 255 || !name.bytes().all(fits) {
+        return Err(format!("container name {name:?}"));
+    }
+    let tag = Tag {
+        key: Key {
+            task: id.clone(),
+            container: name.clone(),
+        },
+        task_arn: assignment.task_arn.clone(),
+        cluster_arn: assignment.cluster_arn.clone(),
+        family: assignment.family.clone(),
+        revision: assignment.revision.clone(),
+        instance_id: instance_id.to_owned(),
+        fencing: assignment.fencing_index,
+        essential: container.essential,
+        stop_timeout_s: positive(container.stop_timeout_s).unwrap_or(STOP_TIMEOUT_S),
+        ports: container.ports.iter().map(port).collect::<Result<_, _>>()?,
+    };
+    Ok(ContainerSpec {
+        tag,
+        image: container.image.clone(),
+        entry_point: container.entry_point.clone(),
+        command: container.command.clone(),
+        environment: container.environment.clone().into_iter().collect(),
+        network,
+        cpu_shares: positive(container.cpu_units).unwrap_or(0),
+        cpu_limit_units: positive(assignment.cpu_units).unwrap_or(0),
+        memory_mib: positive(container.memory_mib)
+            .or(positive(assignment.memory_mib))
+            .unwrap_or(0),
+        memory_reservation_mib: positive(container.memory_reservation_mib).unwrap_or(0),
+        working_directory: container.working_directory.clone(),
+        user: container.user.clone(),
+        labels: container.docker_labels.clone().into_iter().collect(),
+        privileged: container.privileged,
+        readonly_root: container.readonly_root,
+        hostname: container.hostname.clone(),
+    })
+}
+
+fn positive(number: i64) -> Option<u64> {
+    u64::try_from(number).ok().filter(|number| *number > 0)
+}
+
+fn port(mapping: &wire::PortMapping) -> Result<Port, String> {
+    let narrow = |port: u32| u16::try_from(port).ok().filter(|port| *port > 0);
+    let protocol = match mapping.protocol.as_str() {
+        "" | "tcp" => Protocol::Tcp,
+        "udp" => Protocol::Udp,
+        other => return Err(format!("protocol {other:?}")),
+    };
+    match (narrow(mapping.container_port), narrow(mapping.host_port)) {
+        (Some(container), Some(host)) => Ok(Port {
+            container,
+            host,
+            protocol,
+        }),
+        _ => Err(format!(
+            "port mapping {}:{}",
+            mapping.container_port, mapping.host_port
+        )),
+    }
+}

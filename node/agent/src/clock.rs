@@ -1,0 +1,31 @@
+//! The agent's one view of wall time and of entropy. Elapsed time is `tokio::time::Instant` everywhere else, so that a paused
+//! runtime can drive the agent through hours in a moment.
+
+use std::time::Duration;
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+/// Wall time as Unix milliseconds, for what is shown to people. No decision depends on it.
+pub(crate) fn wall_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// A name nobody else has: a session, a first registration.
+pub(crate) fn unique() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+/// Somewhere between half of `span` and all of it, so that many agents that lost one node do not return as one.
+pub(crate) fn jittered(span: Duration) -> Duration {
+    span.mul_f64(SmallRng::from_os_rng().random_range(0.5..1.0))
+}
+
+/// An index below `count`; where an agent starts in the list of nodes.
+pub(crate) fn index_below(count: usize) -> usize {
+    if count < 2 {
+        0
+    } else {
+        SmallRng::from_os_rng().random_range(0..count)
+    }
+}

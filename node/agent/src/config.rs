@@ -1,0 +1,136 @@
+//! What an agent is told at its start, and the errors with which it ends. Where the values come from (flags, environment, file)
+//! is the binary's affair.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::runtime::RuntimeError;
+
+/// The settings of one agent; the keys are those of `quorate agent` and of its TOML file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Config {
+    /// Peer addresses (`host:port`) of one or more nodes; the others are learned from whichever answers.
+    pub nodes: Vec<String>,
+    /// Short name or ARN of the cluster to join.
+    pub cluster: String,
+    /// Identity, lock and, with the process runtime, containers live here. One agent per directory.
+    pub data_dir: PathBuf,
+    /// Which runtime to use.
+    pub runtime: RuntimeChoice,
+    /// Attributes beside those the agent finds itself; one of the same name wins over a found one.
+    pub attributes: BTreeMap<String, String>,
+    /// CPU units to offer, 1024 a core; what the machine has if not given.
+    pub cpu: Option<u32>,
+    /// Memory to offer in MiB; what the machine has if not given.
+    pub memory: Option<u32>,
+    /// Host ports never to be given to tasks, beside those that are taken already.
+    pub reserved_ports: Vec<u16>,
+    /// Where the Docker engine listens (`unix:///...` or `tcp://...`); `DOCKER_HOST` or the usual socket if not given.
+    pub docker_host: Option<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            nodes: vec!["127.0.0.1:6571".to_owned()],
+            cluster: "default".to_owned(),
+            data_dir: PathBuf::from("/var/lib/quorate/agent"),
+            runtime: RuntimeChoice::Auto,
+            attributes: BTreeMap::new(),
+            cpu: None,
+            memory: None,
+            reserved_ports: Vec::new(),
+            docker_host: None,
+        }
+    }
+}
+
+/// Which runtime an agent is to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuntimeChoice {
+    /// Docker where an engine answers, processes elsewhere.
+    #[default]
+    Auto,
+    /// Docker, or fail.
+    Docker,
+    /// Processes, though an engine may be there.
+    Process,
+}
+
+impl std::str::FromStr for RuntimeChoice {
+    type Err = AgentError;
+
+    fn from_str(text: &str) -> Result<Self, AgentError> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "docker" => Ok(Self::Docker),
+            "process" => Ok(Self::Process),
+            other => Err(AgentError::Config(format!(
+                "runtime {other:?} is none of auto, docker, process"
+            ))),
+        }
+    }
+}
+
+/// Why an agent could not start, or why it ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// A setting makes no sense.
+    #[error("{0}")]
+    Config(String),
+    /// Another process works on the data directory.
+    #[error(
+        "data directory {path} is in use by another agent; stop that one or give this one another --data-dir"
+    )]
+    DataDirInUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The data directory cannot be read or written.
+    #[error("{doing} {path}")]
+    DataDir {
+        /// What was tried.
+        doing: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The identity file holds something else than an identity.
+    #[error("{path} holds no identity of an agent; move it away to join as a new instance")]
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said.
+        source: serde_json::Error,
+    },
+    /// The runtime asked for is not to be had, or stopped answering while the agent started.
+    #[error("use the {runtime} runtime")]
+    Runtime {
+        /// `docker` or `process`.
+        runtime: &'static str,
+        /// What the runtime said.
+        source: RuntimeError,
+    },
+    /// The control plane will never accept this agent as it is.
+    #[error("the control plane refuses this agent: {0}")]
+    Refused(String),
+    /// A newer agent speaks for this instance; two must not.
+    #[error("another agent uses this instance's identity: {0}; give each agent its own --data-dir")]
+    Superseded(String),
+}
+
+impl AgentError {
+    /// The exit code by which scripts tell these apart.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) => 64,
+            Self::DataDirInUse { .. } | Self::DataDir { .. } | Self::Identity { .. } => 73,
+            Self::Runtime { .. } | Self::Refused(_) | Self::Superseded(_) => 1,
+        }
+    }
+}
