@@ -28,6 +28,9 @@ pub struct Config {
     pub memory: Option<u32>,
     /// Host ports never to be given to tasks, beside those that are taken already.
     pub reserved_ports: Vec<u16>,
+    /// Host ports the control plane may give to dynamic mappings; 61000-65535 if not given, the range above the kernel's own.
+    /// Agents that share a host must not share ports.
+    pub dynamic_ports: Option<PortRange>,
     /// Where the Docker engine listens (`unix:///...` or `tcp://...`); `DOCKER_HOST` or the usual socket if not given.
     pub docker_host: Option<String>,
 }
@@ -43,8 +46,62 @@ impl Default for Config {
             cpu: None,
             memory: None,
             reserved_ports: Vec::new(),
+            dynamic_ports: None,
             docker_host: None,
         }
+    }
+}
+
+/// Ports from the first to the last, both included; written `first-last`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PortRange {
+    first: u16,
+    last: u16,
+}
+
+impl PortRange {
+    /// A range, if it is one: from at least 1 upwards.
+    pub fn new(first: u16, last: u16) -> Option<Self> {
+        (first > 0 && first <= last).then_some(Self { first, last })
+    }
+
+    /// The lowest port.
+    pub fn first(self) -> u16 {
+        self.first
+    }
+
+    /// The highest port.
+    pub fn last(self) -> u16 {
+        self.last
+    }
+}
+
+impl std::str::FromStr for PortRange {
+    type Err = AgentError;
+
+    fn from_str(text: &str) -> Result<Self, AgentError> {
+        let ends = text
+            .split_once('-')
+            .and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+        let range = ends.and_then(|(first, last)| Self::new(first, last));
+        range.ok_or_else(|| {
+            AgentError::Config(format!("ports {text:?} are not of the form 61000-65535"))
+        })
+    }
+}
+
+impl TryFrom<String> for PortRange {
+    type Error = AgentError;
+
+    fn try_from(text: String) -> Result<Self, AgentError> {
+        text.parse()
+    }
+}
+
+impl From<PortRange> for String {
+    fn from(range: PortRange) -> Self {
+        format!("{}-{}", range.first, range.last)
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Host {
     reserved_ports: BTreeSet<u16>,
     attributes: BTreeMap<String, String>,
     docker_version: String,
+    /// First and last; 0, 0 leaves the choice to the control plane.
+    pub(crate) dynamic_ports: (u32, u32),
 }
 
 impl Host {
@@ -38,7 +40,11 @@ impl Host {
         let memory_mib = config.memory.map_or_else(memory_mib, i64::from);
         let mut attributes = found_attributes(runtime.0);
         attributes.extend(config.attributes.clone());
+        let dynamic_ports = config
+            .dynamic_ports
+            .map(|range| (range.first().into(), range.last().into()));
         Self {
+            dynamic_ports: dynamic_ports.unwrap_or_default(),
             cluster: config.cluster.clone(),
             hostname: rustix::system::uname()
                 .nodename()

@@ -19,6 +19,6 @@ mod runtime;
 mod session;
 
 pub use agent::{clean, run};
-pub use config::{AgentError, Config, RuntimeChoice};
+pub use config::{AgentError, Config, PortRange, RuntimeChoice};
 pub use runtime::process::shim_main;
 pub use runtime::{Detected, RuntimeError, detect};

@@ -202,6 +202,8 @@ impl Session {
             tags: Vec::new(),
             version: Some(self.host.version()),
             hostname: self.host.hostname.clone(),
+            dynamic_port_first: self.host.dynamic_ports.0,
+            dynamic_port_last: self.host.dynamic_ports.1,
         }
     }
 
