@@ -12,13 +12,14 @@ pub(crate) fn wall_ms() -> i64 {
 }
 
 /// A name nobody else has: a session, a first registration.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub(crate) fn unique() -> String {
     uuid::Uuid::new_v4().simple().to_string()
 }
 
 /// Somewhere between half of `span` and all of it, so that many agents that lost one node do not return as one.
 pub(crate) fn jittered(span: Duration) -> Duration {
-    span.mul_f64(SmallRng::from_os_rng().random_range(0.5..1.0))
+    span.mul_f64(dice().random_range(0.5..1.0))
 }
 
 /// An index below `count`; where an agent starts in the list of nodes.
@@ -26,6 +27,11 @@ pub(crate) fn index_below(count: usize) -> usize {
     if count < 2 {
         0
     } else {
-        SmallRng::from_os_rng().random_range(0..count)
+        dice().random_range(0..count)
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+fn dice() -> SmallRng {
+    SmallRng::from_os_rng()
 }

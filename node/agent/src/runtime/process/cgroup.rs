@@ -4,10 +4,10 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::sleep;
 
 use crate::runtime::ContainerSpec;
 
@@ -45,7 +45,8 @@ impl Group {
         match made {
             Ok(()) => group,
             Err(_not_allowed) => {
-                group.remove();
+                // Nothing is in it yet, so it goes at once.
+                group.is_discarded();
                 Self::default()
             }
         }
@@ -92,20 +93,25 @@ impl Group {
     }
 
     /// Removes it; what is left in it is killed first.
-    pub(super) fn remove(self) {
+    pub(super) async fn remove(self) {
         for _ in 0..REMOVE_TRIES {
-            if self.directories.iter().all(|directory| is_gone(directory)) {
-                // The directory of all goes with the last; while there are others, it cannot.
-                let ours = self
-                    .directories
-                    .iter()
-                    .filter_map(|directory| directory.parent());
-                ours.for_each(|ours| drop(fs::remove_dir(ours)));
+            if self.is_discarded() {
                 return;
             }
             self.kill();
-            sleep(REMOVE_AGAIN);
+            sleep(REMOVE_AGAIN).await;
         }
+    }
+
+    fn is_discarded(&self) -> bool {
+        let is_all_gone = self.directories.iter().all(|directory| is_gone(directory));
+        // The directory of all goes with the last; while there are others, it cannot.
+        let ours = self
+            .directories
+            .iter()
+            .filter_map(|directory| directory.parent());
+        ours.for_each(|ours| drop(fs::remove_dir(ours)));
+        is_all_gone
     }
 }
 

@@ -204,7 +204,7 @@ impl Runtime for Process {
             .shim()
             .map_err(system("read the record of a process"))?
         {
-            cgroup::Group::from_directories(shim.cgroups).remove();
+            cgroup::Group::from_directories(shim.cgroups).remove().await;
         }
         files.remove().map_err(system("remove what a process left"))
     }

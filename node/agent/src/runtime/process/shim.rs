@@ -102,7 +102,7 @@ async fn supervise(files: &Files) -> io::Result<()> {
     };
     sweep(&group).await;
     let exit = status.map(|status| exit(files, status, &group));
-    group.remove();
+    group.remove().await;
     files.write_exit(&exit?)
 }
 
