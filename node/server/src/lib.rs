@@ -8,6 +8,8 @@ pub mod config;
 pub mod consensus;
 pub mod entropy;
 pub mod gateway;
+pub mod http;
 pub mod operations;
+pub mod telemetry;
 
 pub use config::Config;

@@ -1,0 +1,267 @@
+//! One request's way from its head to its answer: limits, body, signature, protocol, handler. Whatever goes wrong on it
+//! leaves as a well-formed exception of the caller's protocol.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::FutureExt;
+use http::request::Parts;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use jiff::Timestamp;
+use metrics::{counter, histogram};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument, debug, error, info, info_span};
+use uuid::Uuid;
+
+use super::protocol::{Dialect, Refusal};
+use super::sigv4::{Head, Verifier, canonical_path};
+use super::{Handler, HttpConfig};
+use crate::gateway::{Answer, Call};
+use crate::operations::exception::{Exception, Kind};
+use crate::{clock, entropy};
+
+/// A body at most; the largest legal input, a task definition, has 64 KiB.
+pub(super) const BODY: usize = 1024 * 1024;
+/// Names and values of all headers; a signed call has about 1 KiB.
+pub(super) const HEADERS: usize = 16 * 1024;
+/// Of a body over its limit, this much is read and dropped so that the client gets to read the refusal.
+const DISCARDED: usize = 4 * BODY;
+/// Bodies held at once by all calls, in KiB. This, not the number of connections, bounds a flood's memory.
+const BODIES_KIB: usize = 64 * 1024;
+/// Calls at once. Far above what the log can take in a call's time; the rest is told to come back.
+const CALLS: usize = 4096;
+/// From a request's head to its answer.
+pub(super) const CALL_TIME: Duration = Duration::from_secs(30);
+/// What a handler may take beyond the deadline that it was told, before it is given up.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Answers requests.
+pub(super) struct Front {
+    verifier: Verifier,
+    handler: Handler,
+    call_time: Duration,
+    calls: Arc<Semaphore>,
+    bodies: Arc<Semaphore>,
+}
+
+/// What is known of a request by the time that it is answered.
+struct Seen {
+    dialect: Dialect,
+    /// A name of the model; fit for a label.
+    operation: Option<&'static str>,
+}
+
+/// A call's share of the limits, held until it is answered.
+struct Share {
+    _call: OwnedSemaphorePermit,
+    _body: OwnedSemaphorePermit,
+}
+
+impl Front {
+    pub(super) fn new(config: HttpConfig, handler: Handler, call_time: Duration) -> Self {
+        let verifier = Verifier::new(config.region, &config.account, &config.access_keys);
+        let calls = Arc::new(Semaphore::new(CALLS));
+        let bodies = Arc::new(Semaphore::new(BODIES_KIB));
+        Self {
+            verifier,
+            handler,
+            call_time,
+            calls,
+            bodies,
+        }
+    }
+
+    /// Answers one request, whatever it is.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let started = Instant::now();
+        let request_id = Uuid::from_u128(entropy::number()).to_string();
+        let (parts, body) = request.into_parts();
+        let mut seen = Seen {
+            dialect: Dialect::guess(&parts.headers),
+            operation: None,
+        };
+        let answer = match self
+            .call(&parts, body, &request_id, started, &mut seen)
+            .await
+        {
+            Ok(answer) => answer,
+            Err(refusal) => refusal.into(),
+        };
+        record(
+            seen.operation.unwrap_or("none"),
+            &answer,
+            &request_id,
+            started,
+        );
+        seen.dialect
+            .render(seen.operation, answer, &request_id, now())
+    }
+
+    async fn call(
+        &self,
+        parts: &Parts,
+        body: Incoming,
+        request_id: &str,
+        started: Instant,
+        seen: &mut Seen,
+    ) -> Result<Answer, Refusal> {
+        check_head(parts)?;
+        let _share = self.share(&body)?;
+        let deadline = started + self.call_time;
+        let body = read_body(body, deadline).await?;
+        let verified = self.verifier.verify(&Head::of(parts), &body, now())?;
+        seen.dialect = Dialect::of(verified.service);
+        if canonical_path(parts.uri.path()) != "/" {
+            return Err(Refusal::no_such_path());
+        }
+        let (operation, body) = seen.dialect.read(&parts.headers, body)?;
+        seen.operation = Some(operation);
+        let call = Call {
+            service: verified.service,
+            operation: operation.to_owned(),
+            body,
+            request_id: request_id.to_owned(),
+            principal: verified.principal,
+            deadline,
+        };
+        Ok(self.handle(call, request_id).await)
+    }
+
+    /// Room for one more call and its body, or a refusal that tells the client to slow down.
+    fn share(&self, body: &Incoming) -> Result<Share, Exception> {
+        let busy = |_| Exception::new(Kind::Throttling, "Rate exceeded");
+        let size = body
+            .size_hint()
+            .exact()
+            .and_then(|size| usize::try_from(size).ok())
+            .unwrap_or(BODY)
+            .min(BODY);
+        let kib = u32::try_from(size.div_ceil(1024)).expect("at most 1024");
+        Ok(Share {
+            _call: Arc::clone(&self.calls).try_acquire_owned().map_err(busy)?,
+            _body: Arc::clone(&self.bodies)
+                .try_acquire_many_owned(kib)
+                .map_err(busy)?,
+        })
+    }
+
+    /// The handler's answer, or ours if it panics or forgets the time.
+    async fn handle(&self, call: Call, request_id: &str) -> Answer {
+        let span = info_span!("call", request_id, operation = %call.operation, key = %call.principal.access_key_id);
+        let limit = call.deadline + GRACE;
+        let answer = AssertUnwindSafe(async { (self.handler)(call).await }).catch_unwind();
+        match timeout_at(limit, answer.instrument(span)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(panic)) => {
+                error!(
+                    request_id,
+                    panic = panic_text(&*panic),
+                    "a call's handler panicked"
+                );
+                Exception::server("An internal error occurred; the log of this node has more under the request id.").into()
+            }
+            Err(_) => {
+                error!(request_id, "a call's handler missed its deadline");
+                Exception::server(
+                    "The call was not answered in time; whether it took effect is not known.",
+                )
+                .into()
+            }
+        }
+    }
+}
+
+/// What can be refused before the body is read.
+fn check_head(parts: &Parts) -> Result<(), Refusal> {
+    let size: usize = parts
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    if size > HEADERS {
+        return Err(Refusal::headers_too_large());
+    }
+    if parts.method != Method::POST {
+        return Err(Refusal::no_such_method());
+    }
+    Ok(())
+}
+
+/// The whole body, within its limit and the call's time. Most bodies come in one piece and are not copied.
+async fn read_body(mut body: Incoming, deadline: Instant) -> Result<Bytes, Exception> {
+    let mut pieces: Vec<Bytes> = Vec::new();
+    let mut size = 0;
+    loop {
+        let frame = match timeout_at(deadline, body.frame()).await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(_))) => return Err(Exception::client("The request body ended early.")),
+            Ok(None) => break,
+            Err(_) => {
+                return Err(Exception::client(
+                    "The request body did not arrive in time.",
+                ));
+            }
+        };
+        let Ok(piece) = frame.into_data() else {
+            continue;
+        };
+        size += piece.len();
+        if size > DISCARDED {
+            break;
+        } else if size > BODY {
+            pieces.clear();
+        } else {
+            pieces.push(piece);
+        }
+    }
+    if size > BODY {
+        return Err(Exception::new(
+            Kind::RequestEntityTooLarge,
+            format!("The request body is larger than {BODY} bytes."),
+        ));
+    }
+    if pieces.len() == 1 {
+        return Ok(pieces.remove(0));
+    }
+    Ok(pieces
+        .iter()
+        .fold(BytesMut::with_capacity(size), |mut whole, piece| {
+            whole.extend_from_slice(piece);
+            whole
+        })
+        .freeze())
+}
+
+fn record(operation: &'static str, answer: &Answer, request_id: &str, started: Instant) {
+    let status = answer.status;
+    let elapsed = started.elapsed();
+    counter!("quorate_api_requests_total", "op" => operation, "code" => status.to_string())
+        .increment(1);
+    histogram!("quorate_api_request_duration_seconds", "op" => operation)
+        .record(elapsed.as_secs_f64());
+    let elapsed_ms = elapsed.as_millis();
+    match status {
+        200 => debug!(request_id, operation, elapsed_ms, "call answered"),
+        _ => {
+            let answer = String::from_utf8_lossy(&answer.body);
+            info!(request_id, operation, status, elapsed_ms, %answer, "call refused");
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    let ms = i64::try_from(clock::wall().0).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a text")
+}
