@@ -21,4 +21,4 @@ mod session;
 pub use agent::{clean, run};
 pub use config::{AgentError, Config, PortRange, RuntimeChoice};
 pub use runtime::process::shim_main;
-pub use runtime::{Detected, RuntimeError, detect};
+pub use runtime::{Detected, RuntimeError, detect, import_image, remove_image};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker as Engine;
+use bollard::body_full;
 use bollard::errors::Error as EngineError;
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerState, ContainerSummary,
@@ -15,7 +16,9 @@ use bollard::models::{
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, CreateImageOptionsBuilder, EventsOptionsBuilder,
     KillContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveImageOptions,
 };
+use bytes::Bytes;
 use futures::StreamExt;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::{sleep, timeout};
@@ -108,6 +111,40 @@ impl Docker {
                 None => return Ok(Some((began_ms, clock::wall_ms()))),
             }
         }
+    }
+
+    /// Makes an image of one layer from a tar file, with the `changes` that a Dockerfile would make to it.
+    pub(crate) async fn import(
+        &self,
+        image: &str,
+        changes: &[String],
+        tar: Bytes,
+    ) -> Result<(), RuntimeError> {
+        let (name, tag) = split_reference(image);
+        let options = CreateImageOptionsBuilder::default()
+            .from_src("-")
+            .repo(name)
+            .tag(tag)
+            .changes(changes.to_vec())
+            .build();
+        let mut progress = Box::pin(self.engine.create_image(
+            Some(options),
+            Some(body_full(tar)),
+            None,
+        ));
+        while let Some(step) = progress.next().await {
+            step.map_err(failed("import an image"))?;
+        }
+        Ok(())
+    }
+
+    /// Removes an image; content if there is none, or if containers of others need it.
+    pub(crate) async fn remove_image(&self, image: &str) -> Result<(), RuntimeError> {
+        let removed = self
+            .engine
+            .remove_image(image, None::<RemoveImageOptions>, None)
+            .await;
+        absent_is_fine(removed.map(drop)).map_err(failed("remove an image"))
     }
 
     async fn digest(&self, image: &str) -> String {

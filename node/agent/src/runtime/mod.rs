@@ -11,6 +11,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -144,6 +145,7 @@ impl ContainerSpec {
         let fencing = tag.fencing.to_string();
         let ours = [
             ("QUORATE_TASK_ARN", &tag.task_arn),
+            ("QUORATE_INSTANCE_ID", &tag.instance_id),
             ("QUORATE_CLUSTER", &tag.cluster_arn),
             ("QUORATE_FENCING", &fencing),
         ];
@@ -299,6 +301,41 @@ pub async fn detect(config: &Config) -> Result<Detected, AgentError> {
             choice: RuntimeChoice::Process,
             why,
         }),
+    }
+}
+
+/// Makes an image of one layer from a tar file of its root; `changes` are lines of a Dockerfile. For `quorate dev`, whose
+/// sample comes from no registry.
+pub async fn import_image(
+    config: &Config,
+    image: &str,
+    changes: &[String],
+    tar: Bytes,
+) -> Result<(), AgentError> {
+    let imported = async {
+        Docker::connect(config.docker_host.as_deref())
+            .await?
+            .import(image, changes, tar)
+            .await
+    };
+    imported.await.map_err(docker_failed)
+}
+
+/// Removes an image that [`import_image`] made, unless containers of others need it.
+pub async fn remove_image(config: &Config, image: &str) -> Result<(), AgentError> {
+    let removed = async {
+        Docker::connect(config.docker_host.as_deref())
+            .await?
+            .remove_image(image)
+            .await
+    };
+    removed.await.map_err(docker_failed)
+}
+
+fn docker_failed(source: RuntimeError) -> AgentError {
+    AgentError::Runtime {
+        runtime: "docker",
+        source,
     }
 }
 
