@@ -1,0 +1,58 @@
+//! The log of a server or an agent: structured events on standard error, as text for people or JSON for machines.
+
+use std::io::IsTerminal;
+
+use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
+
+use crate::failure::{Exit, Failure};
+
+/// What is logged unless set: every decision of ours, and of libraries only what went wrong.
+const FILTER_DEFAULT: &str = "warn,quorate=info,quorate_server=info,quorate_agent=info";
+
+/// How a process logs; taken out of its settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct LogSettings {
+    /// A filter as of `RUST_LOG`: `info`, or `warn,quorate_server=debug`.
+    pub(crate) log: Option<String>,
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+impl LogSettings {
+    /// The keys of the settings that are about the log.
+    pub(crate) const KEYS: [&'static str; 2] = ["log", "log-format"];
+
+    /// Starts the log of this process.
+    pub(crate) fn start(&self) -> Result<(), Failure> {
+        let text = self.log.as_deref().unwrap_or(FILTER_DEFAULT);
+        let filter = EnvFilter::try_new(text).map_err(|error| {
+            let what = format!("log filter {text:?}");
+            Failure::new(Exit::Config, what)
+                .because(error)
+                .next("give a level (error, warn, info, debug, trace) or target=level,...")
+        })?;
+        let builder = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr);
+        match self.log_format {
+            LogFormat::Text => builder.with_ansi(colour_is_wanted()).init(),
+            LogFormat::Json => builder.json().flatten_event(true).init(),
+        }
+        Ok(())
+    }
+}
+
+/// Colour only for a terminal whose user has not declined it (<https://no-color.org>).
+fn colour_is_wanted() -> bool {
+    std::io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
