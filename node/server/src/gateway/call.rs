@@ -33,14 +33,20 @@ pub enum Service {
     Ecs,
     /// AWS STS, of which clients need `GetCallerIdentity` to learn the account.
     Sts,
+    /// Our own operations, such as `ListNodes`. They are signed for `ecs`; the prefix of their target tells them apart.
+    Quorate,
 }
 
 impl Service {
-    /// The name in a signature's credential scope and in ARNs.
+    /// What stands before the dot in `X-Amz-Target` for our own operations.
+    pub const QUORATE_TARGET_PREFIX: &str = "Quorate_20261122";
+
+    /// The name in a signature's credential scope and in ARNs; of our own service, its name in the table of operations.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ecs => "ecs",
             Self::Sts => "sts",
+            Self::Quorate => "quorate",
         }
     }
 

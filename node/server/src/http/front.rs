@@ -31,7 +31,7 @@ pub(super) const BODY: usize = 1024 * 1024;
 /// Names and values of all headers; a signed call has about 1 KiB.
 pub(super) const HEADERS: usize = 16 * 1024;
 /// Of a body over its limit, this much is read and dropped so that the client gets to read the refusal.
-const DISCARDED: usize = 4 * BODY;
+const DISCARDED: usize = 32 * BODY;
 /// Bodies held at once by all calls, in KiB. This, not the number of connections, bounds a flood's memory.
 const BODIES_KIB: usize = 64 * 1024;
 /// Calls at once. Far above what the log can take in a call's time; the rest is told to come back.
@@ -53,7 +53,7 @@ pub(super) struct Front {
 /// What is known of a request by the time that it is answered.
 struct Seen {
     dialect: Dialect,
-    /// A name of the model; fit for a label.
+    /// A name of the table of operations; fit for a label.
     operation: Option<&'static str>,
 }
 
@@ -120,12 +120,12 @@ impl Front {
         if canonical_path(parts.uri.path()) != "/" {
             return Err(Refusal::no_such_path());
         }
-        let (operation, body) = seen.dialect.read(&parts.headers, body)?;
-        seen.operation = Some(operation);
+        let ask = seen.dialect.read(&parts.headers, body)?;
+        seen.operation = Some(ask.operation);
         let call = Call {
-            service: verified.service,
-            operation: operation.to_owned(),
-            body,
+            service: ask.service,
+            operation: ask.operation.to_owned(),
+            body: ask.input,
             request_id: request_id.to_owned(),
             principal: verified.principal,
             deadline,

@@ -16,25 +16,11 @@ use super::front::HEADERS;
 use super::sigv4::single;
 use crate::gateway::{Answer, Service};
 use crate::operations::exception::{Exception, Kind};
-use crate::operations::model;
+use crate::operations::{self, model};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 
-/// STS's operations, of its model of 2011-06-15.
-const STS_OPERATIONS: [&str; 11] = [
-    "AssumeRole",
-    "AssumeRoleWithSAML",
-    "AssumeRoleWithWebIdentity",
-    "AssumeRoot",
-    "DecodeAuthorizationMessage",
-    "GetAccessKeyInfo",
-    "GetCallerIdentity",
-    "GetDelegatedAccessToken",
-    "GetFederationToken",
-    "GetSessionToken",
-    "GetWebIdentityToken",
-];
 const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
 /// How a caller speaks and wants to be spoken to.
@@ -44,6 +30,14 @@ pub(super) enum Dialect {
     Json,
     /// `Action=` in a form names the operation, answers are XML.
     Query,
+}
+
+/// The operation that a request names, and its input as checked JSON.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub(super) service: Service,
+    pub(super) operation: &'static str,
+    pub(super) input: Bytes,
 }
 
 /// An exception, with an HTTP status of its own where HTTP has a word for it.
@@ -103,7 +97,7 @@ impl From<Refusal> for Answer {
 impl Dialect {
     pub(super) fn of(service: Service) -> Self {
         match service {
-            Service::Ecs => Self::Json,
+            Service::Ecs | Service::Quorate => Self::Json,
             Service::Sts => Self::Query,
         }
     }
@@ -131,12 +125,8 @@ impl Dialect {
         }
     }
 
-    /// The operation that a verified request names, and its input as checked JSON.
-    pub(super) fn read(
-        self,
-        headers: &HeaderMap,
-        body: Bytes,
-    ) -> Result<(&'static str, Bytes), Exception> {
+    /// What a verified request asks for.
+    pub(super) fn read(self, headers: &HeaderMap, body: Bytes) -> Result<Ask, Exception> {
         match self {
             Self::Json => read_json(headers, body),
             Self::Query => read_query(headers, &body),
@@ -183,7 +173,7 @@ impl Dialect {
     }
 }
 
-fn read_json(headers: &HeaderMap, body: Bytes) -> Result<(&'static str, Bytes), Exception> {
+fn read_json(headers: &HeaderMap, body: Bytes) -> Result<Ask, Exception> {
     let content_type = media_type(headers)?;
     if ![
         "application/x-amz-json-1.1",
@@ -201,23 +191,24 @@ fn read_json(headers: &HeaderMap, body: Bytes) -> Result<(&'static str, Bytes), 
             "The header X-Amz-Target must name the operation.",
         )
     })?;
-    let name = target
-        .split_once('.')
-        .filter(|(prefix, _)| *prefix == model::target_prefix())
-        .map(|(_, name)| name);
-    let operation = name
-        .and_then(model::operation)
-        .ok_or_else(|| Exception::unknown_operation(name.unwrap_or(target)))?;
-    model::parse_input(operation, &body)?;
-    let body = if body.is_empty() {
-        Bytes::from_static(b"{}")
-    } else {
-        body
+    let (service, name) = match target.split_once('.') {
+        Some((prefix, name)) if prefix == model::target_prefix() => (Service::Ecs, name),
+        Some((Service::QUORATE_TARGET_PREFIX, name)) => (Service::Quorate, name),
+        _ => return Err(Exception::unknown_operation(target)),
     };
-    Ok((operation, body))
+    let operation = operations::find(service.name(), name)?.name;
+    match service {
+        Service::Ecs => model::parse_input(operation, &body)?,
+        Service::Quorate | Service::Sts => model::parse(&body)?,
+    };
+    Ok(Ask {
+        service,
+        operation,
+        input: body,
+    })
 }
 
-fn read_query(headers: &HeaderMap, body: &[u8]) -> Result<(&'static str, Bytes), Exception> {
+fn read_query(headers: &HeaderMap, body: &[u8]) -> Result<Ask, Exception> {
     if media_type(headers)? != "application/x-www-form-urlencoded" {
         let message = "The Content-Type must be application/x-www-form-urlencoded.";
         return Err(Exception::new(Kind::UnknownOperation, message));
@@ -241,16 +232,12 @@ fn read_query(headers: &HeaderMap, body: &[u8]) -> Result<(&'static str, Bytes),
     input.remove("Version");
     let action = input.remove("Action");
     let action = action.as_ref().and_then(Value::as_str).unwrap_or_default();
-    let operation = STS_OPERATIONS
-        .into_iter()
-        .find(|operation| *operation == action)
-        .ok_or_else(|| {
-            Exception::new(
-                Kind::UnknownOperation,
-                format!("Could not find operation {action} for version 2011-06-15"),
-            )
-        })?;
-    Ok((operation, Value::Object(input).to_string().into()))
+    let operation = operations::find(Service::Sts.name(), action)?.name;
+    Ok(Ask {
+        service: Service::Sts,
+        operation,
+        input: Value::Object(input).to_string().into(),
+    })
 }
 
 /// The content type without its parameters.

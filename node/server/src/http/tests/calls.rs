@@ -22,13 +22,19 @@ async fn a_signed_call_reaches_the_handler() {
 }
 
 #[tokio::test]
-async fn an_empty_body_is_an_empty_input() {
+async fn our_own_operations_have_a_target_of_their_own() {
     let server = Server::start().await;
-    assert_eq!(
-        server.send(&signed(call("ListClusters", ""))).await.status,
-        200
+    let mut request = call("", "{}");
+    request.headers_mut().insert(
+        "x-amz-target",
+        "Quorate_20261122.ListNodes".parse().unwrap(),
     );
-    assert_eq!(&server.calls.lock()[0].body[..], b"{}");
+    assert_eq!(server.send(&signed(request)).await.status, 200);
+    let calls = server.calls.lock();
+    assert_eq!(
+        (calls[0].service, calls[0].operation.as_str()),
+        (crate::gateway::Service::Quorate, "ListNodes")
+    );
 }
 
 #[tokio::test]

@@ -125,8 +125,24 @@ async fn operations_are_the_models() {
 }
 
 #[tokio::test]
+async fn every_operation_that_is_not_offered_says_so_by_name() {
+    let server = Server::start().await;
+    let offered = |name: &str| crate::operations::find("ecs", name).is_ok();
+    for operation in crate::operations::model::operations().filter(|name| !offered(name)) {
+        let reply = server.send(&signed(call(operation, "{}"))).await;
+        assert_eq!(
+            (reply.status, reply.exception().as_str()),
+            (400, "UnsupportedFeatureException")
+        );
+        assert!(reply.body.contains(operation), "{reply:?}");
+    }
+    assert!(server.calls.lock().is_empty());
+}
+
+#[tokio::test]
 async fn inputs_are_the_models() {
     for body in [
+        "",
         "{",
         "[]",
         "nul",

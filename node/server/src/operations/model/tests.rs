@@ -145,7 +145,8 @@ fn our_own_answers_are_held_to_the_letter() {
 #[test]
 fn a_body_that_is_not_json_is_refused() {
     for body in [
-        &b"{"[..],
+        &b""[..],
+        b"{",
         b"{} {}",
         b"nul",
         b"{\"a\":1,}",
@@ -157,7 +158,6 @@ fn a_body_that_is_not_json_is_refused() {
             Kind::Serialization
         );
     }
-    assert_eq!(parse_input("ListClusters", b"").unwrap(), json!({}));
 }
 
 #[test]
