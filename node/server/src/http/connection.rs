@@ -82,7 +82,7 @@ pub(super) async fn accept(listener: TcpListener, service: Service, stop: Cancel
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => match Census::admit(&census, peer.ip()) {
+                Ok((stream, peer)) => match Census::admit(&census, peer.ip().to_canonical()) {
                     Ok(place) => drop(connections.spawn(serve(stream, service.clone(), stop.clone(), place))),
                     Err(reason) => {
                         counter!("quorate_connections_refused_total", "listener" => service.name, "reason" => reason).increment(1);

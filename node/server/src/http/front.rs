@@ -3,22 +3,21 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::FutureExt;
 use http::request::Parts;
 use http::{Method, Request, Response};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Incoming};
+use http_body_util::Full;
+use hyper::body::Incoming;
 use jiff::Timestamp;
 use metrics::{counter, histogram};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, TryAcquireError};
 use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument, debug, error, info, info_span};
-use uuid::Uuid;
 
+use super::body::Bodies;
 use super::protocol::{Dialect, Refusal};
 use super::sigv4::{Head, Verifier, canonical_path};
 use super::{Handler, HttpConfig};
@@ -26,14 +25,8 @@ use crate::gateway::{Answer, Call};
 use crate::operations::exception::{Exception, Kind};
 use crate::{clock, entropy};
 
-/// A body at most; the largest legal input, a task definition, has 64 KiB.
-pub(super) const BODY: usize = 1024 * 1024;
 /// Names and values of all headers; a signed call has about 1 KiB.
 pub(super) const HEADERS: usize = 16 * 1024;
-/// Of a body over its limit, this much is read and dropped so that the client gets to read the refusal.
-const DISCARDED: usize = 32 * BODY;
-/// Bodies held at once by all calls, in KiB. This, not the number of connections, bounds a flood's memory.
-const BODIES_KIB: usize = 64 * 1024;
 /// Calls at once. Far above what the log can take in a call's time; the rest is told to come back.
 const CALLS: usize = 4096;
 /// From a request's head to its answer.
@@ -46,8 +39,8 @@ pub(super) struct Front {
     verifier: Verifier,
     handler: Handler,
     call_time: Duration,
-    calls: Arc<Semaphore>,
-    bodies: Arc<Semaphore>,
+    calls: Semaphore,
+    bodies: Bodies,
 }
 
 /// What is known of a request by the time that it is answered.
@@ -57,30 +50,22 @@ struct Seen {
     operation: Option<&'static str>,
 }
 
-/// A call's share of the limits, held until it is answered.
-struct Share {
-    _call: OwnedSemaphorePermit,
-    _body: OwnedSemaphorePermit,
-}
-
 impl Front {
     pub(super) fn new(config: HttpConfig, handler: Handler, call_time: Duration) -> Self {
         let verifier = Verifier::new(config.region, &config.account, &config.access_keys);
-        let calls = Arc::new(Semaphore::new(CALLS));
-        let bodies = Arc::new(Semaphore::new(BODIES_KIB));
         Self {
             verifier,
             handler,
             call_time,
-            calls,
-            bodies,
+            calls: Semaphore::new(CALLS),
+            bodies: Bodies::default(),
         }
     }
 
     /// Answers one request, whatever it is.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let started = Instant::now();
-        let request_id = Uuid::from_u128(entropy::number()).to_string();
+        let request_id = request_id();
         let (parts, body) = request.into_parts();
         let mut seen = Seen {
             dialect: Dialect::guess(&parts.headers),
@@ -112,15 +97,15 @@ impl Front {
         seen: &mut Seen,
     ) -> Result<Answer, Refusal> {
         check_head(parts)?;
-        let _share = self.share(&body)?;
+        let _room = self.calls.try_acquire().map_err(busy)?;
         let deadline = started + self.call_time;
-        let body = read_body(body, deadline).await?;
-        let verified = self.verifier.verify(&Head::of(parts), &body, now())?;
+        let body = self.bodies.read(body, deadline).await?;
+        let verified = self.verifier.verify(&Head::of(parts), &body.bytes, now())?;
         seen.dialect = Dialect::of(verified.service);
         if canonical_path(parts.uri.path()) != "/" {
             return Err(Refusal::no_such_path());
         }
-        let ask = seen.dialect.read(&parts.headers, body)?;
+        let ask = seen.dialect.read(&parts.headers, body.bytes.clone())?;
         seen.operation = Some(ask.operation);
         let call = Call {
             service: ask.service,
@@ -131,24 +116,6 @@ impl Front {
             deadline,
         };
         Ok(self.handle(call, request_id).await)
-    }
-
-    /// Room for one more call and its body, or a refusal that tells the client to slow down.
-    fn share(&self, body: &Incoming) -> Result<Share, Exception> {
-        let busy = |_| Exception::new(Kind::Throttling, "Rate exceeded");
-        let size = body
-            .size_hint()
-            .exact()
-            .and_then(|size| usize::try_from(size).ok())
-            .unwrap_or(BODY)
-            .min(BODY);
-        let kib = u32::try_from(size.div_ceil(1024)).expect("at most 1024");
-        Ok(Share {
-            _call: Arc::clone(&self.calls).try_acquire_owned().map_err(busy)?,
-            _body: Arc::clone(&self.bodies)
-                .try_acquire_many_owned(kib)
-                .map_err(busy)?,
-        })
     }
 
     /// The handler's answer, or ours if it panics or forgets the time.
@@ -193,49 +160,9 @@ fn check_head(parts: &Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The whole body, within its limit and the call's time. Most bodies come in one piece and are not copied.
-async fn read_body(mut body: Incoming, deadline: Instant) -> Result<Bytes, Exception> {
-    let mut pieces: Vec<Bytes> = Vec::new();
-    let mut size = 0;
-    loop {
-        let frame = match timeout_at(deadline, body.frame()).await {
-            Ok(Some(Ok(frame))) => frame,
-            Ok(Some(Err(_))) => return Err(Exception::client("The request body ended early.")),
-            Ok(None) => break,
-            Err(_) => {
-                return Err(Exception::client(
-                    "The request body did not arrive in time.",
-                ));
-            }
-        };
-        let Ok(piece) = frame.into_data() else {
-            continue;
-        };
-        size += piece.len();
-        if size > DISCARDED {
-            break;
-        } else if size > BODY {
-            pieces.clear();
-        } else {
-            pieces.push(piece);
-        }
-    }
-    if size > BODY {
-        return Err(Exception::new(
-            Kind::RequestEntityTooLarge,
-            format!("The request body is larger than {BODY} bytes."),
-        ));
-    }
-    if pieces.len() == 1 {
-        return Ok(pieces.remove(0));
-    }
-    Ok(pieces
-        .iter()
-        .fold(BytesMut::with_capacity(size), |mut whole, piece| {
-            whole.extend_from_slice(piece);
-            whole
-        })
-        .freeze())
+/// No room for now; SDKs wait a little and try again.
+pub(super) fn busy(_: TryAcquireError) -> Exception {
+    Exception::new(Kind::Throttling, "Rate exceeded")
 }
 
 fn record(operation: &'static str, answer: &Answer, request_id: &str, started: Instant) {
@@ -253,6 +180,13 @@ fn record(operation: &'static str, answer: &Answer, request_id: &str, started: I
             info!(request_id, operation, status, elapsed_ms, %answer, "call refused");
         }
     }
+}
+
+/// A random UUID, as AWS has it.
+fn request_id() -> String {
+    uuid::Builder::from_random_bytes(entropy::number().to_be_bytes())
+        .into_uuid()
+        .to_string()
 }
 
 fn now() -> Timestamp {

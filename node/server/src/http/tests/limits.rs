@@ -2,7 +2,8 @@
 
 use tokio::time::Instant;
 
-use super::super::front::{BODY, HEADERS};
+use super::super::body::BODY;
+use super::super::front::HEADERS;
 use super::*;
 
 #[tokio::test]
