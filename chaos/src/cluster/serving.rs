@@ -56,18 +56,23 @@ impl Cluster {
         }
     }
 
-    /// The name of the node that leads, as a living node sees it.
+    /// The name of the node that leads, by its own word. Of two that say so, as when one of them was paused and does not
+    /// yet know, the one of the newer term.
     pub async fn leader(&self) -> Option<String> {
         for (member, _) in self.living_nodes() {
             let client = self.client(&[&member.name], QUESTION_LIMIT).ok()?;
-            let Ok(nodes) = client.call_quorate("ListNodes", json!({})).await else {
+            let Ok(answer) = client.call_quorate("ListNodes", json!({})).await else {
                 continue;
             };
-            let leader = nodes["nodes"]
-                .as_array()?
-                .iter()
-                .find(|node| node["role"] == "LEADER");
-            if let Some(id) = leader.and_then(|node| node["nodeId"].as_u64()) {
+            let leaders = answer["nodes"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|node| node["role"] == "LEADER");
+            if let Some(id) = leaders
+                .max_by_key(|node| node["term"].as_u64())
+                .and_then(|node| node["nodeId"].as_u64())
+            {
                 return Some(format!("n{id}"));
             }
         }
