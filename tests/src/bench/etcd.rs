@@ -185,3 +185,64 @@ impl Drop for Etcd {
 fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::api::kv_client::KvClient;
+    use super::*;
+    use crate::bench::load::{OpenLoop, Shape, closed_loop};
+    use crate::bench::target::{Operation, Target};
+
+    /// The peer itself, under both generators: what the figures of a benchmark rest on.
+    #[tokio::test]
+    async fn both_generators_drive_the_peer_through_the_death_of_its_leader() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut etcd = Etcd::start(folder.path()).await.unwrap();
+        let target = |members: Vec<usize>| {
+            Target::Etcd(
+                members
+                    .into_iter()
+                    .map(|member| KvClient::new(etcd.channel(member).unwrap()))
+                    .collect(),
+            )
+        };
+        let moment = Duration::from_millis(300);
+        let shape = Shape {
+            clients: 4,
+            warm_up: moment,
+            measure: moment,
+            pids: &etcd.pids(),
+        };
+        for operation in [Operation::Write, Operation::Read] {
+            let sample = closed_loop(&target(etcd.living()), operation, &shape).await;
+            assert!(
+                sample.per_second > 0.0 && sample.p50_ms > 0.0 && sample.failures == 0,
+                "{sample:?}"
+            );
+        }
+
+        let leader = etcd.leader().await.unwrap();
+        let survivors = etcd
+            .living()
+            .into_iter()
+            .filter(|member| *member != leader)
+            .collect();
+        let mut load = OpenLoop::start(
+            target(survivors),
+            Duration::from_millis(5),
+            Duration::from_secs(5),
+        );
+        let killed = tokio::time::Instant::now();
+        etcd.kill(leader).unwrap();
+        load.acknowledged_after(killed).await;
+        let calls = load.end().await;
+        assert!(
+            calls
+                .iter()
+                .any(|call| call.acknowledged && call.issued > killed)
+        );
+        etcd.start_member(leader).unwrap();
+        etcd.serving().await;
+        assert_eq!(etcd.version().await.unwrap().split('.').count(), 3);
+    }
+}
