@@ -1,13 +1,40 @@
 //! Raft and disk: the only room that names openraft and sled. Commands go in and come out committed and applied; how votes,
 //! logs and snapshots are kept, and how nodes talk about them, stays inside.
+//!
+//! [`start`] takes up this node's part; [`Consensus`] is the handle on it.
 
+mod admission;
+mod barrier;
+mod config;
 mod convert;
 mod engine;
 mod guard;
+mod heard;
+mod leadership;
 mod log_store;
+mod machine;
+mod membership;
+mod node;
+mod proposals;
+mod snapshot;
+mod start;
+mod status;
+mod submit;
+#[cfg(test)]
+mod tests;
 mod types;
+mod wire;
 
+pub use barrier::BarrierError;
+pub use config::{ConsensusConfig, Threads};
 pub use engine::{EngineError, EngineKind, UnknownEngine};
 pub use guard::Loss;
+pub use leadership::{Leadership, StopReason};
 pub use log_store::StoreError;
-pub use types::NodeId;
+pub use machine::ChangeSet;
+pub use membership::Member;
+pub use node::Consensus;
+pub use proposals::{ProposeError, Proposed};
+pub use start::{StartError, start};
+pub use status::Status;
+pub use wire::{Connect, RaftService};

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use openraft::alias;
 
 /// A member of the control plane. Never reused: a node that lost its disk comes back under a new id.
-pub type NodeId = u64;
+pub(crate) type NodeId = u64;
 
 /// What the log replicates: an encoded entry of quorate-core, opaque to Raft and to the disk. Cloning shares the bytes.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,8 +26,8 @@ impl fmt::Display for Command {
     }
 }
 
-/// What applying an entry answers: one encoded outcome for each item of the entry, none for Raft's own entries.
-pub(crate) type Response = Vec<Bytes>;
+/// What applying an entry answers: one outcome for each item of the entry, none for Raft's own entries.
+pub(crate) type Response = Vec<quorate_core::Outcome>;
 
 /// How to reach a node; part of the replicated membership.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,0 +1,108 @@
+//! What consensus is told at its start: who this node is, who else there is, where its disk is, and how patient it is.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::{Config, ConfigError, SnapshotPolicy};
+use quorate_core::ids::NodeId;
+
+use super::engine::EngineKind;
+use super::membership::Member;
+use super::wire::Connect;
+
+/// Entries between two snapshots. A snapshot walks the whole state, so it has to be rare; replaying this many entries takes about a second.
+const SNAPSHOT_EVERY: u64 = 20_000;
+/// Entries kept behind a snapshot: a node that was away for a while is brought up from them, which is far cheaper than a snapshot.
+const ENTRIES_KEPT: u64 = 50_000;
+/// Entries of one append. It is cut by bytes as well, on disk and on the wire.
+const APPEND_ENTRIES: u64 = 1024;
+/// How long a node may take to check, read and install a snapshot after it has it all: seconds for each gigabyte, and a slow disk.
+const INSTALL_PATIENCE: Duration = Duration::from_secs(300);
+
+/// Where consensus runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threads {
+    /// On a runtime of its own with this many workers, so that calls, however many, cannot hold up a heartbeat.
+    Own(usize),
+    /// On the caller's runtime: a simulation runs all nodes on one, with time stopped.
+    Shared,
+}
+
+/// Everything consensus is told.
+#[derive(Clone, Debug)]
+pub struct ConsensusConfig {
+    /// This node; one of `members`.
+    pub node: NodeId,
+    /// Part of the cluster's identity; keeps clusters apart that use the same addresses one after the other.
+    pub cluster_name: String,
+    /// The nodes the cluster begins with, the same on each of them.
+    pub members: Vec<Member>,
+    /// A directory of its own.
+    pub directory: PathBuf,
+    /// What keeps the log.
+    pub engine: EngineKind,
+    /// How often the leader shows that it is there.
+    pub heartbeat: Duration,
+    /// How long followers wait for it, drawn anew from this range each time.
+    pub election: Range<Duration>,
+    /// Entries between two snapshots.
+    pub snapshot_every: u64,
+    /// Entries kept behind a snapshot.
+    pub entries_kept: u64,
+    /// Where it runs.
+    pub threads: Threads,
+    /// How it reaches other nodes.
+    pub connect: Connect,
+    /// Version of this program, for the record.
+    pub version: String,
+}
+
+impl ConsensusConfig {
+    /// The usual settings for a node in a local network.
+    #[must_use]
+    pub fn new(node: NodeId, members: Vec<Member>, directory: PathBuf) -> Self {
+        Self {
+            node,
+            cluster_name: "quorate".to_owned(),
+            members,
+            directory,
+            engine: EngineKind::default(),
+            heartbeat: Duration::from_millis(100),
+            election: Duration::from_millis(600)..Duration::from_millis(1200),
+            snapshot_every: SNAPSHOT_EVERY,
+            entries_kept: ENTRIES_KEPT,
+            threads: Threads::Own(2),
+            connect: Connect::tcp(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// This node among the members.
+    pub(super) fn me(&self) -> Option<&Member> {
+        self.members.iter().find(|member| member.node == self.node)
+    }
+
+    /// The same for openraft, which checks that the times fit each other.
+    pub(super) fn for_raft(&self, cluster: &str) -> Result<Arc<Config>, ConfigError> {
+        let config = Config {
+            cluster_name: cluster.to_owned(),
+            heartbeat_interval: as_ms(self.heartbeat),
+            election_timeout_min: as_ms(self.election.start),
+            election_timeout_max: as_ms(self.election.end),
+            enable_pre_vote: Some(true),
+            max_payload_entries: APPEND_ENTRIES,
+            snapshot_policy: SnapshotPolicy::LogsSinceLast(self.snapshot_every),
+            max_in_snapshot_log_to_keep: self.entries_kept,
+            replication_lag_threshold: self.entries_kept + self.snapshot_every,
+            install_snapshot_timeout: as_ms(INSTALL_PATIENCE),
+            ..Config::default()
+        };
+        config.validate().map(Arc::new)
+    }
+}
+
+fn as_ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

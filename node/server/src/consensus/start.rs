@@ -1,0 +1,342 @@
+//! How a node takes up its part: it opens its disk, makes sure that it may vote, and finds or founds its cluster.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::storage::RaftLogStorage;
+use parking_lot::Mutex;
+use quorate_core::ids::StoreId;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::admission::{self, Found, Gate};
+use super::barrier;
+use super::config::{ConsensusConfig, Threads};
+use super::heard::Contacts;
+use super::leadership::{self, Leadership, StopReason};
+use super::log_store::{self, LogStore, StoreConfig, StoreError};
+use super::machine::Machine;
+use super::membership::{Member, cluster_id};
+use super::node::{Consensus, Raft, RaftThreads, Shared};
+use super::proposals;
+use super::status;
+use super::submit::Submitter;
+use super::types::LogId;
+use super::wire::{Address, Calls, Channels, Links};
+
+/// Where the snapshots are, below the node's directory.
+const SNAPSHOTS: &str = "snapshots";
+/// How often the leader is told who was heard, and metrics are set.
+const PULSE: Duration = Duration::from_secs(1);
+
+/// Why consensus does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings do not name this node among the members.
+    #[error("node {0} is not among the members of the cluster")]
+    NotAMember(quorate_core::ids::NodeId),
+    /// The settings cannot work together.
+    #[error("the settings of consensus do not fit each other")]
+    Settings(#[source] Box<dyn Error + Send + Sync>),
+    /// The log cannot be opened, or holds less than this node promised.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The newest snapshot cannot be read.
+    #[error("open the snapshots")]
+    Snapshot(#[source] Box<dyn Error + Send + Sync>),
+    /// The log begins after the newest snapshot ends.
+    #[error(
+        "entries up to {purged} were removed from the log, but the newest snapshot ends at {snapshot:?}: the disk holds less than this node \
+         promised. Bring the snapshots back, or let this machine join the cluster again with a NEW node id"
+    )]
+    SnapshotLost {
+        /// The last entry that was removed.
+        purged: u64,
+        /// The last entry in the newest snapshot.
+        snapshot: Option<u64>,
+    },
+    /// Raft does not start on what the disk holds.
+    #[error("start raft")]
+    Raft(#[source] Box<dyn Error + Send + Sync>),
+    /// The system gives no threads.
+    #[error("start the threads of consensus")]
+    Threads(#[source] io::Error),
+}
+
+/// Takes up this node's part. It serves others once [`Consensus::raft_service`] is mounted, and has a leader some time after; until then calls
+/// wait. What ends its part later, [`Consensus::stopped`] tells.
+///
+/// # Errors
+/// If the settings or the disk do not allow it. An empty disk of a node that is already known is found out later, from the other nodes.
+pub async fn start(config: ConsensusConfig) -> Result<Consensus, StartError> {
+    let threads = threads(config.threads)?;
+    let handle = threads.handle.clone();
+    // Everything that Raft spawns belongs to its own threads.
+    let starting = handle.spawn(start_on(config, threads));
+    starting
+        .await
+        .map_err(|error| StartError::Threads(io::Error::other(error)))?
+}
+
+fn threads(wanted: Threads) -> Result<RaftThreads, StartError> {
+    let Threads::Own(workers) = wanted else {
+        return Ok(RaftThreads {
+            handle: Handle::current(),
+            own: Mutex::new(None),
+        });
+    };
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(workers.max(1))
+        .thread_name("raft")
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(StartError::Threads)?;
+    Ok(RaftThreads {
+        handle: runtime.handle().clone(),
+        own: Mutex::new(Some(runtime)),
+    })
+}
+
+async fn start_on(config: ConsensusConfig, threads: RaftThreads) -> Result<Consensus, StartError> {
+    let me = config
+        .me()
+        .cloned()
+        .ok_or(StartError::NotAMember(config.node))?;
+    let cluster = cluster_id(&config.cluster_name, &config.members);
+    let raft_config = config
+        .for_raft(&cluster)
+        .map_err(|error| StartError::Settings(error.into()))?;
+    let (log, machine) = open(&config, &cluster).await?;
+    let store_id = &log.identity().store_id;
+    let store_id: StoreId = store_id
+        .parse()
+        .map_err(|error| StartError::Settings(Box::new(error)))?;
+    let (view, snapshots) = (machine.view(), machine.snapshots());
+    let address = Address {
+        cluster,
+        node: me.node.0,
+    };
+    let channels = Arc::new(Channels::new(config.connect.clone()));
+    let links = Links {
+        from: address.clone(),
+        channels: Arc::clone(&channels),
+    };
+    let raft = Raft::new(address.node, raft_config, links, log.clone(), machine).await;
+    let raft = raft.map_err(|fatal| StartError::Raft(fatal.into()))?;
+
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let (leadership_sender, leadership) = watch::channel(Leadership::default());
+    let (stopped, _) = watch::channel(None);
+    let contacts = Contacts::default();
+    let following = leadership::follow(
+        raft.metrics(),
+        log.fatal(),
+        leadership_sender,
+        contacts.clone(),
+        stopped.clone(),
+        stop.clone(),
+    );
+    tasks.spawn(following);
+    let calls = Calls {
+        from: address.clone(),
+        channels: Arc::clone(&channels),
+    };
+    let (proposer, proposing) = proposals::proposer(raft.clone(), stop.clone());
+    tasks.spawn(proposing);
+    let (barriers, confirming) = barrier::barriers(
+        raft.clone(),
+        calls.clone(),
+        leadership.clone(),
+        view.clone(),
+        stop.clone(),
+    );
+    tasks.spawn(confirming);
+    let submitter = Submitter {
+        proposer,
+        calls,
+        leadership: leadership.clone(),
+    };
+    let gate = Gate::default();
+    let shared = Arc::new(Shared {
+        config,
+        me,
+        address,
+        store_id,
+        raft,
+        log,
+        view,
+        snapshots,
+        channels,
+        submitter,
+        barriers,
+        contacts,
+        gate,
+        leadership,
+        stopped,
+        stop,
+        tasks,
+        threads,
+    });
+    take_part(&shared).await?;
+    Ok(Consensus { shared })
+}
+
+/// Opens log and snapshots, and makes sure that there is no hole between them.
+async fn open(config: &ConsensusConfig, cluster: &str) -> Result<(LogStore, Machine), StartError> {
+    let (directory, engine, node, cluster) = (
+        config.directory.clone(),
+        config.engine,
+        config.node.0,
+        cluster.to_owned(),
+    );
+    let opened = tokio::task::spawn_blocking(move || {
+        // Drawn for a new directory; an old one keeps what it was given.
+        let store_id = StoreId::from_u128(crate::entropy::number()).to_string();
+        let log = log_store::open(&StoreConfig {
+            dir: directory.clone(),
+            engine,
+            cluster_id: cluster.clone(),
+            node,
+            store_id,
+        })?;
+        let machine = Machine::open(&directory.join(SNAPSHOTS), &cluster)
+            .map_err(|error| StartError::Snapshot(error.into()))?;
+        Ok::<_, StartError>((log, machine))
+    });
+    let (mut log, machine) = opened
+        .await
+        .map_err(|error| StartError::Threads(io::Error::other(error)))??;
+    let log_state = log
+        .get_log_state()
+        .await
+        .map_err(|error| StartError::Raft(error.into()))?;
+    let index = |id: LogId| id.index();
+    match (
+        log_state.last_purged_log_id.map(index),
+        machine.last().map(index),
+    ) {
+        (Some(purged), snapshot) if snapshot.is_none_or(|snapshot| snapshot < purged) => {
+            Err(StartError::SnapshotLost { purged, snapshot })
+        }
+        _ => Ok((log, machine)),
+    }
+}
+
+/// Begins all that goes on while this node has its part.
+async fn take_part(shared: &Arc<Shared>) -> Result<(), StartError> {
+    let has_begun = shared
+        .raft
+        .is_initialized()
+        .await
+        .map_err(|fatal| StartError::Raft(fatal.into()))?;
+    if has_begun {
+        shared.gate.open();
+    }
+    let joining = Arc::clone(shared);
+    shared.tasks.spawn(async move {
+        let joined = joining
+            .stop
+            .run_until_cancelled(join(&joining, has_begun))
+            .await;
+        if let Some(Err(reason)) = joined {
+            tracing::error!(%reason, "this node cannot take part");
+            joining.stopped.send_replace(Some(reason));
+        }
+    });
+    let beating = Arc::clone(shared);
+    shared.tasks.spawn(async move {
+        beating.stop.run_until_cancelled(pulse(&beating)).await;
+    });
+    Ok(())
+}
+
+async fn join(shared: &Shared, has_begun: bool) -> Result<(), StopReason> {
+    let Shared {
+        config,
+        me,
+        store_id,
+        submitter,
+        ..
+    } = shared;
+    if !has_begun {
+        let others: Vec<Member> = config
+            .members
+            .iter()
+            .filter(|member| member.node != me.node)
+            .cloned()
+            .collect();
+        let found = admission::ask(&submitter.calls, *store_id, &others).await?;
+        if found == Found::New {
+            found_cluster(shared).await?;
+        }
+        shared.gate.open();
+    }
+    admission::record(&shared.view, submitter, me, *store_id, &config.version).await?;
+    if shared.log.identity().initialized {
+        return Ok(());
+    }
+    shared
+        .log
+        .mark_initialized()
+        .await
+        .map_err(|error| StopReason::Failed(error.to_string()))
+}
+
+/// Founds the cluster. Every first node does so with the same members; together that is one cluster.
+async fn found_cluster(shared: &Shared) -> Result<(), StopReason> {
+    let members: BTreeMap<_, _> = shared.config.members.iter().map(Member::as_raft).collect();
+    match shared.raft.initialize(members).await {
+        Ok(()) => Ok(()),
+        Err(error) => match error.into_api_error() {
+            // Another node was faster: its log or its vote came in between.
+            Some(refused) => {
+                tracing::debug!(%refused, "the cluster has begun");
+                Ok(())
+            }
+            None => Err(StopReason::Failed(
+                "raft ended while the cluster was founded".to_owned(),
+            )),
+        },
+    }
+}
+
+/// Tells the leader who was heard, and sets metrics, each second.
+async fn pulse(shared: &Shared) {
+    let mut ticks = interval(PULSE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        tell_heard(shared).await;
+        status::measure(&shared.status());
+    }
+}
+
+async fn tell_heard(shared: &Shared) {
+    let now = shared.leadership.borrow().clone();
+    if now.is_me {
+        let now = Instant::now();
+        shared
+            .contacts
+            .take_in(shared.contacts.take_notes(now), now);
+        let state = shared.view.state();
+        shared
+            .contacts
+            .retain(|instance| state.instance(instance).is_some());
+    } else if let Some(leader) = &now.leader {
+        let notes = shared.contacts.take_notes(Instant::now());
+        if notes.is_empty() {
+            return;
+        }
+        // Lost notes come again with the next sign of life; the leader's patience is many of these.
+        let told = timeout(PULSE, shared.submitter.calls.heard(leader, &notes, PULSE)).await;
+        if !matches!(told, Ok(Ok(()))) {
+            tracing::debug!(%leader, instances = notes.len(), "the leader was not told who was heard");
+        }
+    }
+}

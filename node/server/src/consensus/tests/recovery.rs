@@ -1,0 +1,106 @@
+//! Nodes that were stopped, fell behind, or lost their disks.
+#![allow(clippy::unwrap_used)]
+
+use super::super::{EngineKind, StopReason};
+use super::cluster::{Cluster, deadline, eventually, has};
+
+async fn a_restarted_cluster_has_its_state(engine: EngineKind) {
+    let mut cluster = Cluster::start(3, engine).await;
+    for at in 0..20_u128 {
+        cluster.write(1, &format!("kept-{at}"), at + 1).await;
+    }
+    for node in 1..=3 {
+        cluster.stop(node).await;
+    }
+    for node in 1..=3 {
+        cluster.restart(node).await;
+    }
+    cluster.leader().await;
+    for node in 1..=3 {
+        cluster.on(node).barrier(deadline()).await.unwrap();
+        assert!((0..20).all(|at| has(cluster.on(node), &format!("kept-{at}"))));
+    }
+    cluster.write(2, "new", 100).await;
+    cluster.expect_equal_states().await;
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restarted_cluster_has_its_state_on_sled() {
+    a_restarted_cluster_has_its_state(EngineKind::Sled).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restarted_cluster_has_its_state_on_segments() {
+    a_restarted_cluster_has_its_state(EngineKind::Segments).await;
+}
+
+async fn a_node_far_behind_gets_a_snapshot(engine: EngineKind) {
+    let mut cluster = Cluster::start_with(3, engine, |config| {
+        config.snapshot_every = 50;
+        config.entries_kept = 10;
+    })
+    .await;
+    let behind = cluster.follower().await;
+    cluster.stop(behind).await;
+    let leader = cluster.leader().await;
+    for at in 0..200_u128 {
+        cluster.write(leader, &format!("far-{at}"), at + 1).await;
+    }
+    eventually("a snapshot on the leader", || {
+        cluster.on(leader).status().snapshot_index > 100
+    })
+    .await;
+    cluster.restart(behind).await;
+    cluster.on(behind).barrier(deadline()).await.unwrap();
+    assert!((0..200).all(|at| has(cluster.on(behind), &format!("far-{at}"))));
+    assert!(
+        cluster.on(behind).status().snapshot_index > 0,
+        "it came by snapshot"
+    );
+    cluster.expect_equal_states().await;
+    // What was installed is also what it starts from.
+    cluster.stop(behind).await;
+    cluster.restart(behind).await;
+    cluster.on(behind).barrier(deadline()).await.unwrap();
+    cluster.expect_equal_states().await;
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_far_behind_gets_a_snapshot_on_sled() {
+    a_node_far_behind_gets_a_snapshot(EngineKind::Sled).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_far_behind_gets_a_snapshot_on_segments() {
+    a_node_far_behind_gets_a_snapshot(EngineKind::Segments).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_known_node_with_an_empty_disk_is_refused() {
+    let mut cluster = Cluster::start(3, EngineKind::Segments).await;
+    let known = |cluster: &Cluster| {
+        cluster
+            .nodes
+            .values()
+            .all(|running| running.consensus.state().nodes().count() == 3)
+    };
+    eventually("all nodes are recorded", || known(&cluster)).await;
+    let wiped = cluster.follower().await;
+    cluster.stop(wiped).await;
+    cluster.wipe(wiped);
+    cluster.restart(wiped).await;
+    let reason = cluster.on(wiped).stopped().await;
+    let StopReason::Refused(why) = &reason else {
+        panic!("{reason:?}")
+    };
+    assert!(why.contains("known with another store"), "{why}");
+    assert!(
+        reason.to_string().contains("new id"),
+        "it says what to do: {reason}"
+    );
+    let leader = cluster.on(wiped).leadership().borrow().leader.clone();
+    assert_eq!(leader, None, "it took no part");
+    cluster.end().await;
+}
