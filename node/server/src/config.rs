@@ -10,6 +10,8 @@ use std::time::Duration;
 use quorate_core::{Policy, Realm};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::consensus::EngineKind;
+
 /// Settings of `quorate server`. Keys are kebab-case in files; every key is also a flag and an environment variable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -41,7 +43,7 @@ pub struct Config {
     /// How long a follower waits before it stands for election: at random within this range.
     pub election: SpanRange,
     /// How the log is kept.
-    pub log_engine: LogEngineKind,
+    pub log_engine: EngineKind,
     /// Entries between two snapshots.
     pub snapshot_every: u64,
 }
@@ -66,7 +68,7 @@ impl Default for Config {
                 min: Span::from_millis(600),
                 max: Span::from_millis(1200),
             },
-            log_engine: LogEngineKind::Sled,
+            log_engine: EngineKind::Sled,
             snapshot_every: 50_000,
         }
     }
@@ -156,28 +158,6 @@ impl Config {
             return BTreeMap::from([(self.node_id, here)]);
         }
         self.nodes.0.clone()
-    }
-}
-
-/// How the Raft log is kept on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogEngineKind {
-    /// sled 0.34.7, by the rules of `node/DESIGN.md`.
-    Sled,
-    /// Plain segment files.
-    Segments,
-}
-
-impl FromStr for LogEngineKind {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "sled" => Ok(Self::Sled),
-            "segments" => Ok(Self::Segments),
-            other => Err(format!("{other:?} is neither sled nor segments")),
-        }
     }
 }
 
@@ -364,7 +344,13 @@ macro_rules! as_text {
     )*};
 }
 
-as_text!(Nodes, AccessKey, Span, SpanRange);
+as_text!(Nodes, AccessKey, Span, SpanRange, EngineKind);
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 #[cfg(test)]
 mod tests {

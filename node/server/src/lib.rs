@@ -1,7 +1,7 @@
 //! A node of the control plane: the imperative shell round `quorate-core`.
 //!
 //! Imports go one way: `http -> gateway -> operations -> planner -> consensus -> core`, `steward -> planner`,
-//! `dispatch -> consensus`. The tests crate enforces it.
+//! `dispatch -> consensus`. The tests crate enforces it. [`run`] is all that a program needs.
 
 pub mod clock;
 pub mod config;
@@ -10,6 +10,8 @@ pub mod entropy;
 pub mod gateway;
 pub mod http;
 pub mod operations;
+pub mod planner;
+pub mod steward;
 pub mod telemetry;
 
-pub use config::Config;
+pub use config::{Config, ConfigError};

@@ -1,0 +1,160 @@
+//! What the planner is asked for, and how a placement becomes a command. Pure.
+
+use quorate_core::command::{ClientToken, NewContainer, NewTask, Reservation};
+use quorate_core::documents::{Document, Launch, LaunchContainer, Overrides, Tags};
+use quorate_core::ids::{ClusterName, DefinitionId, InstanceId};
+use quorate_core::placement::{Need, Placement, Refused, place_on};
+use quorate_core::state::{HostPort, PortBinding, TaskDefinition};
+use quorate_core::{Command, Mint, Plan, Problem, State, place};
+
+/// RunTask or StartTask, parsed and checked.
+#[derive(Clone, Debug)]
+pub struct RunAsk {
+    /// Whose instances.
+    pub cluster: ClusterName,
+    /// What to run.
+    pub definition: DefinitionId,
+    /// How many; with [`Place::On`], one on each instance.
+    pub count: usize,
+    /// TaskOverride, verbatim.
+    pub overrides_document: Document,
+    /// The same, parsed.
+    pub overrides: Overrides,
+    /// `family:NAME` unless the caller gave another.
+    pub group: String,
+    /// Empty if nobody said.
+    pub started_by: String,
+    /// Tags of the tasks.
+    pub tags: Tags,
+    /// EC2 | EXTERNAL | FARGATE.
+    pub launch_type: String,
+    /// enableExecuteCommand.
+    pub enable_execute_command: bool,
+    /// The client's token, where it gave one.
+    pub token: Option<ClientToken>,
+    /// Where.
+    pub place: Place,
+}
+
+/// Where tasks may go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Wherever placement says (RunTask).
+    Anywhere,
+    /// One on each of these (StartTask).
+    On(Vec<InstanceId>),
+}
+
+/// What the desk makes of an ask: a command if anything could be placed, and why the rest could not.
+pub(super) struct Decision {
+    pub(super) command: Option<Command>,
+    pub(super) refused: Vec<Refused>,
+}
+
+/// Places `ask` on `state`. A definition that is gone places nothing: the caller looked it up, `apply` would refuse it.
+pub(super) fn decide(state: &State, ask: &RunAsk, mint: &mut Mint) -> Decision {
+    let Some(definition) = state.definition(&ask.definition) else {
+        return Decision {
+            command: None,
+            refused: Vec::new(),
+        };
+    };
+    let launch = Launch::new(&definition.spec, &ask.overrides);
+    let need = Need::new(&launch, &definition.spec.requires_attributes);
+    let problem = Problem {
+        state,
+        cluster: &ask.cluster,
+        need: &need,
+        group: &ask.group,
+        count: ask.count,
+    };
+    let plan = match &ask.place {
+        Place::Anywhere => place(&problem),
+        Place::On(instances) => place_each(&problem, instances),
+    };
+    let tasks: Vec<NewTask> = plan
+        .placed
+        .iter()
+        .map(|placed| new_task(ask, definition, &launch, placed, mint))
+        .collect();
+    let command = (!tasks.is_empty()).then(|| Command::StartTasks {
+        token: ask.token.clone(),
+        tasks,
+    });
+    Decision {
+        command,
+        refused: plan.refused,
+    }
+}
+
+fn place_each(problem: &Problem<'_>, instances: &[InstanceId]) -> Plan {
+    let mut plan = Plan::default();
+    for id in instances {
+        let Some(instance) = problem.state.instance(id) else {
+            continue;
+        };
+        match place_on(problem, instance) {
+            Ok(placed) => plan.placed.push(placed),
+            Err(why) => plan.refused.push(Refused { instance: *id, why }),
+        }
+    }
+    plan
+}
+
+fn new_task(
+    ask: &RunAsk,
+    definition: &TaskDefinition,
+    launch: &Launch,
+    placed: &Placement,
+    mint: &mut Mint,
+) -> NewTask {
+    let mut ports = placed.ports.iter().copied();
+    let containers = launch
+        .containers
+        .iter()
+        .map(|container| new_container(container, &mut ports, mint));
+    NewTask {
+        containers: containers.collect(),
+        id: mint.task(),
+        cluster: ask.cluster.clone(),
+        definition: definition.id.clone(),
+        instance: placed.instance,
+        reserved: Reservation {
+            cpu_units: launch.cpu_reserved(),
+            memory_mib: launch.memory_reserved(),
+            ports: placed.ports.clone(),
+        },
+        group: ask.group.clone(),
+        started_by: ask.started_by.clone(),
+        overrides: ask.overrides_document.clone(),
+        tags: ask.tags.clone(),
+        launch_type: ask.launch_type.clone(),
+        stop_timeout_ms: definition.spec.stop_timeout_ms(),
+        enable_execute_command: ask.enable_execute_command,
+    }
+}
+
+/// The placement's ports come in the order of the containers' ports, over all containers.
+fn new_container(
+    container: &LaunchContainer,
+    ports: &mut impl Iterator<Item = HostPort>,
+    mint: &mut Mint,
+) -> NewContainer {
+    let bindings = container.ports.iter().map(|spec| PortBinding {
+        container_port: spec.container_port,
+        host: ports
+            .next()
+            .expect("a placement has a host port for each port needed"),
+        name: spec.name.clone(),
+    });
+    NewContainer {
+        bindings: bindings.collect(),
+        id: mint.container(),
+        name: container.name.clone(),
+        image: container.image.clone(),
+        essential: container.essential,
+        cpu_units: container.cpu_units,
+        memory_mib: container.memory_mib,
+        memory_reservation_mib: container.memory_reservation_mib,
+    }
+}

@@ -1,0 +1,92 @@
+//! Carries out a leader's duties: looks at the state while this node leads, asks core what is owed, proposes it.
+//!
+//! Holds nothing: a duty that is lost with a leader is found again by the next one.
+
+use std::time::Duration;
+
+use quorate_core::{Item, Policy, duties};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::consensus::{Consensus, Leadership, ProposeError};
+use crate::{clock, entropy};
+
+/// How often duties are looked at when nothing else happens: silence and deadlines are a matter of time, not of changes.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Duties proposed in one go; the rest is found again at the next look.
+const OWED_MAX: usize = 256;
+/// How long a proposal may take before the next look is due anyway.
+const PROPOSE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The one who looks.
+pub struct Steward {
+    consensus: Consensus,
+    policy: Policy,
+}
+
+impl Steward {
+    /// A steward for this node.
+    #[must_use]
+    pub fn new(consensus: Consensus, policy: Policy) -> Self {
+        Self { consensus, policy }
+    }
+
+    /// Looks until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let leadership = self.consensus.leadership();
+        stop.run_until_cancelled(self.look_on(leadership)).await;
+    }
+
+    async fn look_on(&self, mut leadership: watch::Receiver<Leadership>) {
+        let mut mint = entropy::mint();
+        let mut ticks = interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if leadership.wait_for(|now| now.is_me).await.is_err() {
+                return;
+            }
+            let (state, heard) = (self.consensus.state(), self.consensus.heard());
+            let mut owed = duties(&state, &heard, &self.policy, clock::wall());
+            owed.truncate(OWED_MAX);
+            if owed.is_empty() {
+                continue;
+            }
+            for command in &owed {
+                tracing::info!(?command, "duty");
+            }
+            let items = owed
+                .into_iter()
+                .map(|command| Item {
+                    request: mint.request(),
+                    command,
+                })
+                .collect();
+            self.propose(items).await;
+        }
+    }
+
+    async fn propose(&self, items: Vec<Item>) {
+        match self
+            .consensus
+            .propose(items, Instant::now() + PROPOSE_PATIENCE)
+            .await
+        {
+            Ok(proposed) => {
+                for rejection in proposed
+                    .outcomes
+                    .iter()
+                    .filter_map(|outcome| outcome.as_ref().err())
+                {
+                    tracing::info!(%rejection, "the state moved before a duty was done");
+                }
+            }
+            // The next look, here or at the next leader, finds the same duties.
+            Err(
+                ProposeError::NotLeader { .. } | ProposeError::Timeout | ProposeError::Overloaded,
+            ) => {}
+            Err(error) => tracing::warn!(%error, "duties not proposed"),
+        }
+    }
+}
