@@ -24,9 +24,11 @@ use quorate_proto::peer;
 pub(crate) use batch::{Batch, Record};
 pub(crate) use disk::{DirLock, sync_dir};
 
-/// The largest record an engine takes. A proposal above it is refused long before it comes here; the bound keeps one record
-/// from stalling a group commit and from exceeding what a peer message may hold.
-pub(crate) const RECORD_BYTES_MAX: usize = 1 << 20;
+/// The largest command that may be proposed. It keeps one entry from stalling a group commit and fits a peer message.
+pub(crate) const COMMAND_BYTES_MAX: usize = 1 << 20;
+/// The largest record an engine takes: a command and what wraps it. Whoever proposes checks the command, so that meeting a larger
+/// record is a bug and stops the node.
+const RECORD_BYTES_MAX: usize = COMMAND_BYTES_MAX + 4096;
 
 /// Keeps the log, the vote and the small catalogue on disk. One thread calls `commit`; any thread may `read`.
 pub(crate) trait LogEngine: Send + Sync + 'static {

@@ -73,11 +73,6 @@ impl<P: Copy> Runs<P> {
             .filter(|run| run.last >= index)
     }
 
-    /// All runs, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Run<P>> + '_ {
-        self.by_first.values().copied()
-    }
-
     /// Forgets every record from `from` on. Returns the runs that are gone, and the one that was cut short, as it was.
     pub(super) fn truncate_from(&mut self, from: u64) -> (Vec<Run<P>>, Option<Run<P>>) {
         let gone: Vec<Run<P>> = self.by_first.split_off(&from).into_values().collect();

@@ -1,12 +1,15 @@
 //! The store's promises, each seen to hold on both engines: openraft's own suite, kills, vetoes, failing disks.
-#![allow(clippy::unwrap_used)]
+// These tests wait for real processes, which no paused clock can stand in for.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+mod damage;
 mod faults;
 mod kill;
 mod machine;
 mod suite;
 mod veto;
 
+use std::fs;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -41,6 +44,28 @@ fn reopen(dir: &Path, engine: EngineKind) -> Result<LogStore, StoreError> {
         }
     }
     open(&config(dir, engine))
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for item in fs::read_dir(from).unwrap() {
+        let path = item.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_dir(&path, &target)
+        } else {
+            fs::copy(&path, &target).map(|_| ()).unwrap()
+        }
+    }
+}
+
+/// A number from the environment, for runs that are longer than usual or repeated.
+fn env_number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |value| {
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is no number: {value}"))
+    })
 }
 
 fn entry(term: u64, index: u64, bytes: usize) -> Entry {
