@@ -56,10 +56,8 @@ fn decode(chunk: &mut Bytes) -> Result<Record, EngineError> {
             "a record has the unknown format {format}"
         )));
     }
-    if body_bytes < POSITION_BYTES
-        || body_bytes > POSITION_BYTES + RECORD_BYTES_MAX
-        || body_bytes > chunk.len()
-    {
+    let is_plausible = (POSITION_BYTES..=POSITION_BYTES + RECORD_BYTES_MAX).contains(&body_bytes);
+    if !is_plausible || body_bytes > chunk.len() {
         return Err(EngineError::damaged(format!(
             "a record claims {body_bytes} bytes of {}",
             chunk.len()

@@ -175,8 +175,15 @@ fn open(kind: EngineKind, dir: &Path) -> (Box<dyn LogEngine>, Head) {
     kind.open(dir).unwrap()
 }
 
+/// How many histories the property test tries: few enough for every run, and as many as `PROPTEST_CASES` asks for.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").map_or(24, |cases| {
+        cases.parse().expect("PROPTEST_CASES is a number")
+    })
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn engines_do_what_a_map_does(groups in vec((vec(step(), 1..4), any::<bool>()), 1..10)) {

@@ -67,30 +67,12 @@ impl Shared {
         *self.engine.write() = None;
     }
 
-    /// Reads `from..to`, which were in the log a moment ago; entries that were purged since are left out.
-    fn read_disk(&self, mut from: u64, to: u64, bytes: usize) -> io::Result<Vec<Entry>> {
-        let engine = self
-            .engine
-            .read()
-            .clone()
-            .ok_or_else(|| Arc::new(StoreError::Stopped).to_io())?;
-        let records = loop {
-            match engine.read(from, to - 1, bytes) {
-                Ok(records) => break records,
-                Err(error) => {
-                    let first = self.view.lock().first();
-                    if first <= from {
-                        return Err(error.into());
-                    }
-                    if first >= to {
-                        return Ok(Vec::new());
-                    }
-                    from = first;
-                }
-            }
-        };
+    /// Reads records `from..to` as entries, up to about `bytes`.
+    fn read_disk(&self, from: u64, to: u64, bytes: usize) -> io::Result<Vec<Entry>> {
+        let engine = self.engine.read().clone();
+        let engine = engine.ok_or_else(|| Arc::new(StoreError::Stopped).to_io())?;
+        let records = engine.read(from, to - 1, bytes)?.into_iter();
         records
-            .into_iter()
             .map(|record| decode_entry(record.data).map_err(io::Error::other))
             .collect()
     }
@@ -170,16 +152,22 @@ impl LogStore {
 
     /// The entries of `from..to` that the log contains, up to about `bytes`, at least one if there is any.
     async fn entries(&self, from: u64, to: u64, bytes: usize) -> io::Result<Vec<Entry>> {
-        let located = self.shared.view.lock().locate(from, to, bytes);
-        let Some((from, to)) = located.on_disk else {
-            return Ok(located.cached);
-        };
-        let shared = Arc::clone(&self.shared);
-        // The raft runtime must not wait for a disk.
-        let read = tokio::task::spawn_blocking(move || shared.read_disk(from, to, bytes));
-        let mut entries = read.await.map_err(io::Error::other)??;
-        entries.extend(located.cached);
-        Ok(entries)
+        loop {
+            let located = self.shared.view.lock().locate(from, to, bytes);
+            let Some((first, end)) = located.on_disk else {
+                return Ok(located.cached);
+            };
+            let shared = Arc::clone(&self.shared);
+            // The raft runtime must not wait for a disk.
+            let read = tokio::task::spawn_blocking(move || shared.read_disk(first, end, bytes));
+            let read = read.await.map_err(io::Error::other)?;
+            // A truncation or purge meanwhile may have taken away what was looked for, or changed what follows it.
+            if self.shared.view.lock().cuts() == located.cuts {
+                let mut entries = read?;
+                entries.extend(located.cached);
+                return Ok(entries);
+            }
+        }
     }
 }
 

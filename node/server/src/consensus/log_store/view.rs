@@ -27,6 +27,8 @@ pub(super) struct View {
     first: u64,
     next: u64,
     recent: Recent,
+    /// Counts truncations and purges, so that a reader of the disk can tell whether its range still holds.
+    cuts: u64,
     pub(super) catalogue: BTreeMap<String, Bytes>,
 }
 
@@ -53,6 +55,8 @@ pub(super) struct Located {
     /// Indexes `first..next` to be read from the engine, which come before the rest.
     pub(super) on_disk: Option<(u64, u64)>,
     pub(super) cached: Vec<Entry>,
+    /// [`View::cuts`] when it was looked up.
+    pub(super) cuts: u64,
 }
 
 impl View {
@@ -110,6 +114,7 @@ impl View {
     pub(super) fn truncate_after(&mut self, keep: Option<LogId>) -> u64 {
         let from = keep.map_or(0, |keep| keep.index + 1);
         if from < self.next {
+            self.cuts += 1;
             while self
                 .recent
                 .entries
@@ -146,6 +151,7 @@ impl View {
                 .pop_front()
                 .map_or(0, |cached| cached.bytes);
         }
+        self.cuts += 1;
         self.purged = Some(upto);
         self.first = self.first.max(upto.index + 1);
         if self.next <= upto.index {
@@ -168,6 +174,7 @@ impl View {
             return Located {
                 on_disk,
                 cached: Vec::new(),
+                cuts: self.cuts,
             };
         }
         let skip = usize::try_from(from.saturating_sub(cached_from))
@@ -188,12 +195,13 @@ impl View {
         Located {
             on_disk,
             cached: cached.collect(),
+            cuts: self.cuts,
         }
     }
 
-    /// The first index the log contains, or would contain.
-    pub(super) fn first(&self) -> u64 {
-        self.first
+    /// How often entries were truncated or purged.
+    pub(super) fn cuts(&self) -> u64 {
+        self.cuts
     }
 }
 

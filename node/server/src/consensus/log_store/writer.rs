@@ -247,10 +247,12 @@ impl Writer {
         } = self;
         drop((engine, guard));
         drop(lock);
-        let answer = || result.as_ref().map(|()| ()).map_err(|error| error.to_io());
-        waiters
-            .into_iter()
-            .for_each(|waiter| waiter.io_completed(answer()));
+        for waiter in waiters {
+            waiter.io_completed(match &result {
+                Ok(()) => Ok(()),
+                Err(error) => Err(error.to_io()),
+            });
+        }
         requests.close();
         while let Ok(request) = requests.try_recv() {
             request

@@ -6,6 +6,7 @@ mod damage;
 mod faults;
 mod kill;
 mod machine;
+mod reads;
 mod suite;
 mod veto;
 
@@ -38,7 +39,7 @@ fn reopen(dir: &Path, engine: EngineKind) -> Result<LogStore, StoreError> {
     for _ in 0..500 {
         match open(&config(dir, engine)) {
             Err(StoreError::InUse { .. }) => {
-                std::thread::sleep(std::time::Duration::from_millis(10))
+                std::thread::sleep(std::time::Duration::from_millis(10));
             }
             opened => return opened,
         }
@@ -52,9 +53,9 @@ fn copy_dir(from: &Path, to: &Path) {
         let path = item.unwrap().path();
         let target = to.join(path.file_name().unwrap());
         if path.is_dir() {
-            copy_dir(&path, &target)
+            copy_dir(&path, &target);
         } else {
-            fs::copy(&path, &target).map(|_| ()).unwrap()
+            fs::copy(&path, &target).unwrap();
         }
     }
 }
