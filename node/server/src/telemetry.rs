@@ -1,10 +1,8 @@
-//! What a process says about itself: structured logs on standard error, and metrics in the Prometheus format.
+//! What a node says about itself in figures: metrics in the Prometheus format. Logs are started by the binary.
 //!
 //! Metric names are `quorate_*` with base units; histograms have fixed buckets, so that they can be added up over nodes.
 
 use std::fs;
-use std::io::{self, IsTerminal};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +10,6 @@ use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gau
 use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::util::TryInitError;
 
 use crate::clock;
 
@@ -41,59 +37,9 @@ const COUNTS: [f64; 11] = [
 /// Telemetry that could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// The filter is not of the form `level` or `target=level,...`.
-    #[error("parse the log filter")]
-    Filter(#[from] tracing_subscriber::filter::ParseError),
-    /// Logs were set up before.
-    #[error("set up logs")]
-    Logs(#[from] TryInitError),
     /// Metrics were set up before, or the buckets are wrong.
     #[error("set up metrics")]
     Metrics(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LogFormat {
-    /// For people: one line an event, coloured on a terminal.
-    #[default]
-    Text,
-    /// For machines: one JSON object a line.
-    Json,
-}
-
-impl FromStr for LogFormat {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            other => Err(format!("'{other}' is not a log format: text or json")),
-        }
-    }
-}
-
-/// Starts logging to standard error. `filter` is a level or a list like `info,quorate_server=debug`. Once per process.
-pub fn start_logs(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
-    use tracing_subscriber::util::SubscriberInitExt as _;
-
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(filter)?)
-        .with_writer(io::stderr);
-    match format {
-        LogFormat::Text => logs
-            .with_ansi(io::stderr().is_terminal())
-            .finish()
-            .try_init()?,
-        LogFormat::Json => logs
-            .json()
-            .flatten_event(true)
-            .with_span_list(false)
-            .finish()
-            .try_init()?,
-    }
-    Ok(())
 }
 
 /// The metrics of this process.
@@ -291,11 +237,5 @@ mod tests {
             })
         );
         assert_eq!(Stat::parse(""), None);
-    }
-
-    #[test]
-    fn a_format_is_text_or_json() {
-        assert_eq!("json".parse(), Ok(LogFormat::Json));
-        assert!("yaml".parse::<LogFormat>().is_err());
     }
 }
