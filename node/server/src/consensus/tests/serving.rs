@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures::future::join_all;
 use quorate_core::Change;
@@ -107,7 +108,10 @@ async fn too_large_and_late_proposals_are_refused_as_what_they_are() {
     );
     let refused = cluster
         .on(1)
-        .submit(vec![create("late", 1)], Instant::now())
+        .submit(
+            vec![create("late", 1)],
+            Instant::now() - Duration::from_secs(1),
+        )
         .await;
     assert_eq!(refused, Err(ProposeError::Timeout));
     cluster.end().await;
