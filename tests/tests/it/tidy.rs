@@ -34,9 +34,26 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Which rooms of the server each room may name. `lib` composes them all; rooms that are not listed are named by any and name none.
+/// Which rooms of the server each room may name. `lib` and `node` compose them all; what is not listed is named by any and
+/// names none of these.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("http", &["gateway", "operations"]),
+    (
+        "node",
+        &[
+            "http",
+            "gateway",
+            "operations",
+            "steward",
+            "planner",
+            "dispatch",
+            "consensus",
+            "config",
+            "listeners",
+        ],
+    ),
+    ("listeners", &["config"]),
+    ("config", &["consensus"]),
+    ("http", &["gateway", "operations", "config"]),
     ("gateway", &["operations", "planner", "consensus"]),
     ("operations", &["planner", "consensus"]),
     ("steward", &["planner", "consensus"]),
