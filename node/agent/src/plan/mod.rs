@@ -1,6 +1,9 @@
 //! What an agent should do now: a pure function of what it is assigned and what it sees. It can be asked at any time, and says
 //! the same again until what it asked for has been begun, so that nothing has to be remembered between two calls.
 
+#[cfg(test)]
+mod properties;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
