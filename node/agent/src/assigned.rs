@@ -108,7 +108,8 @@ impl Assigned {
                         ..task
                     };
                 }
-                None if task.fencing <= self.floor => {}
+                // A stop can do no harm, whoever says it.
+                None if task.fencing <= self.floor && !task.stop => {}
                 None => {
                     self.tasks.insert(id, task);
                 }

@@ -216,29 +216,17 @@ impl World {
         match action {
             Action::Start(spec) => self.observed.starting(spec, self.now),
             Action::Forget(task) => drop(self.observed.tasks.remove(task)),
-            Action::Cancel(key) => {
-                self.observed
+            Action::Cancel(key) | Action::Stop(key) | Action::Kill(key) | Action::Remove(key) => {
+                let container = self
+                    .observed
                     .container_mut(key)
-                    .expect("it is there")
-                    .cancelled = true
-            }
-            Action::Stop(key) => {
-                self.observed
-                    .container_mut(key)
-                    .expect("it is there")
-                    .signalled_at = Some(self.now)
-            }
-            Action::Kill(key) => {
-                self.observed
-                    .container_mut(key)
-                    .expect("it is there")
-                    .killed_at = Some(self.now)
-            }
-            Action::Remove(key) => {
-                self.observed
-                    .container_mut(key)
-                    .expect("it is there")
-                    .is_being_removed = true
+                    .expect("plan names what is seen");
+                match action {
+                    Action::Cancel(_) => container.cancelled = true,
+                    Action::Stop(_) => container.signalled_at = Some(self.now),
+                    Action::Kill(_) => container.killed_at = Some(self.now),
+                    _ => container.is_being_removed = true,
+                }
             }
         }
         if !matches!(action, Action::Forget(_) | Action::Cancel(_)) {
@@ -332,17 +320,16 @@ impl World {
     /// Does all that is asked, without further accidents, until nothing is.
     fn come_to_rest(&mut self) {
         for _ in 0..ROUNDS {
-            let is_idle = self.ask().is_empty() && self.under_way.is_empty();
+            // Longer than any deadline that may be running.
+            self.now += Duration::from_secs(11);
+            self.look();
+            self.acknowledge();
+            if self.ask().is_empty() && self.under_way.is_empty() {
+                return;
+            }
             while !self.under_way.is_empty() {
                 self.finish(true);
             }
-            self.look();
-            self.acknowledge();
-            self.observed.settle(&self.assigned, self.now, 0);
-            if is_idle && plan(&self.assigned, &self.observed, self.now).is_empty() {
-                return;
-            }
-            self.now += Duration::from_secs(1);
         }
         panic!("no rest after {ROUNDS} rounds");
     }
