@@ -78,7 +78,7 @@ impl Aws {
         let mut command = Command::new(&self.program);
         command
             .args(arguments)
-            .args(["--output", "json", "--no-cli-pager"])
+            .args(["--output", "json"])
             .envs(self.environment.iter().cloned());
         command
             .output()
@@ -149,6 +149,7 @@ fn environment(cluster: &Cluster, node: &str) -> Vec<(&'static str, String)> {
         ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null".to_owned()),
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ("AWS_MAX_ATTEMPTS", "1".to_owned()),
+        ("AWS_PAGER", String::new()),
     ]
 }
 
