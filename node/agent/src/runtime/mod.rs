@@ -67,6 +67,13 @@ pub(crate) struct Port {
     pub(crate) protocol: Protocol,
 }
 
+impl fmt::Display for Port {
+    /// The container's side, as Docker writes it: `80/tcp`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.container, self.protocol.as_str())
+    }
+}
+
 /// What a port speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

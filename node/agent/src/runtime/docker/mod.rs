@@ -1,6 +1,8 @@
 //! Containers by a Docker engine. The labels of a container are all that is remembered of it; its name, made of task and
 //! container, is what keeps a second one from being made.
 
+mod labels;
+
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -25,8 +27,8 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ContainerSpec, Exit, Key, NetworkMode, Port, Protocol, Runtime, RuntimeError, Seen, Sighting,
-    StartError, Started, StopSignal, Tag, TaskId,
+    ContainerSpec, Exit, Key, NetworkMode, Port, Runtime, RuntimeError, Seen, Sighting, StartError,
+    Started, StopSignal,
 };
 use crate::clock;
 
@@ -37,20 +39,6 @@ const EVENTS_AGAIN: Duration = Duration::from_secs(1);
 /// Billionths of a CPU, Docker's unit, in one of ECS's 1024ths.
 const NANO_PER_UNIT: u64 = 1_000_000_000 / 1024;
 const MIB: u64 = 1024 * 1024;
-
-const INSTANCE: &str = "org.quorate.instance-id";
-const TASK: &str = "org.quorate.task-id";
-const TASK_ARN: &str = "org.quorate.task-arn";
-const CONTAINER: &str = "org.quorate.container-name";
-const FENCING: &str = "org.quorate.fencing";
-const ESSENTIAL: &str = "org.quorate.essential";
-const STOP_TIMEOUT: &str = "org.quorate.stop-timeout-s";
-const PORTS: &str = "org.quorate.ports";
-const ECS_TASK_ARN: &str = "com.amazonaws.ecs.task-arn";
-const ECS_CONTAINER: &str = "com.amazonaws.ecs.container-name";
-const ECS_CLUSTER: &str = "com.amazonaws.ecs.cluster";
-const ECS_FAMILY: &str = "com.amazonaws.ecs.task-definition-family";
-const ECS_REVISION: &str = "com.amazonaws.ecs.task-definition-version";
 
 /// A Docker engine that has answered.
 pub(crate) struct Docker {
@@ -185,11 +173,11 @@ impl Docker {
             .inspect_container(name, None)
             .await
             .map_err(|error| StartError::CannotCreate(text(&error)))?;
-        let labels = found
+        let found_labels = found
             .config
             .as_ref()
             .and_then(|config| config.labels.as_ref());
-        let owner = labels.and_then(|labels| labels.get(INSTANCE));
+        let owner = found_labels.and_then(|labels| labels.get(labels::INSTANCE));
         if owner != Some(&spec.tag.instance_id) {
             return Err(StartError::CannotCreate(format!(
                 "the name {name} is taken by a container of another instance"
@@ -200,7 +188,8 @@ impl Docker {
     }
 
     async fn sight(&self, summary: ContainerSummary) -> Result<Option<Sighting>, RuntimeError> {
-        let (Some(id), Some(tag)) = (summary.id, summary.labels.as_ref().and_then(tag)) else {
+        let (Some(id), Some(tag)) = (summary.id, summary.labels.as_ref().and_then(labels::tag))
+        else {
             return Ok(None);
         };
         let state = match summary.state {
@@ -239,7 +228,7 @@ impl Runtime for Docker {
     }
 
     async fn list(&self, instances: &[String]) -> Result<Vec<Sighting>, RuntimeError> {
-        let filters = HashMap::from([("label", vec![INSTANCE])]);
+        let filters = HashMap::from([("label", vec![labels::INSTANCE])]);
         let options = ListContainersOptionsBuilder::default()
             .all(true)
             .filters(&filters)
@@ -312,7 +301,10 @@ impl Runtime for Docker {
 
     async fn watch(&self, poke: Arc<Notify>) -> Infallible {
         loop {
-            let filters = HashMap::from([("type", vec!["container"]), ("label", vec![INSTANCE])]);
+            let filters = HashMap::from([
+                ("type", vec!["container"]),
+                ("label", vec![labels::INSTANCE]),
+            ]);
             let mut events = Box::pin(self.engine.events(Some(
                 EventsOptionsBuilder::default().filters(&filters).build(),
             )));
@@ -359,8 +351,8 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect(),
         ),
-        exposed_ports: Some(ports.iter().map(port_name).collect()),
-        labels: Some(labels(spec)),
+        exposed_ports: Some(ports.iter().map(Port::to_string).collect()),
+        labels: Some(labels::labels(spec)),
         host_config: Some(host_config(spec, ports)),
         ..Default::default()
     }
@@ -375,7 +367,7 @@ fn host_config(spec: &ContainerSpec, ports: &[Port]) -> HostConfig {
             host_port: Some(port.host.to_string()),
         };
         bindings
-            .entry(port_name(port))
+            .entry(port.to_string())
             .or_default()
             .get_or_insert_default()
             .push(binding);
@@ -400,73 +392,6 @@ fn host_config(spec: &ContainerSpec, ports: &[Port]) -> HostConfig {
         }),
         ..Default::default()
     }
-}
-
-fn port_name(port: &Port) -> String {
-    format!("{}/{}", port.container, port.protocol.as_str())
-}
-
-/// The task definition's own labels, and over them ours.
-fn labels(spec: &ContainerSpec) -> HashMap<String, String> {
-    let tag = &spec.tag;
-    let ports = tag
-        .ports
-        .iter()
-        .map(|port| format!("{}:{}", port.host, port_name(port)));
-    let ours = [
-        (INSTANCE, tag.instance_id.clone()),
-        (TASK, tag.key.task.to_string()),
-        (TASK_ARN, tag.task_arn.clone()),
-        (CONTAINER, tag.key.container.clone()),
-        (FENCING, tag.fencing.to_string()),
-        (ESSENTIAL, tag.essential.to_string()),
-        (STOP_TIMEOUT, tag.stop_timeout_s.to_string()),
-        (PORTS, ports.collect::<Vec<_>>().join(",")),
-        (ECS_TASK_ARN, tag.task_arn.clone()),
-        (ECS_CONTAINER, tag.key.container.clone()),
-        (ECS_CLUSTER, tag.cluster_arn.clone()),
-        (ECS_FAMILY, tag.family.clone()),
-        (ECS_REVISION, tag.revision.clone()),
-    ];
-    let theirs = spec.labels.clone().into_iter();
-    theirs
-        .chain(ours.map(|(name, value)| (name.to_owned(), value)))
-        .collect()
-}
-
-/// The tag written by `labels`; nothing if the container is not one of ours after all.
-fn tag(labels: &HashMap<String, String>) -> Option<Tag> {
-    let text = |name: &str| labels.get(name).cloned();
-    Some(Tag {
-        key: Key {
-            task: TaskId::parse(&text(TASK)?)?,
-            container: text(CONTAINER)?,
-        },
-        task_arn: text(TASK_ARN)?,
-        cluster_arn: text(ECS_CLUSTER)?,
-        family: text(ECS_FAMILY)?,
-        revision: text(ECS_REVISION)?,
-        instance_id: text(INSTANCE)?,
-        fencing: text(FENCING)?.parse().ok()?,
-        essential: text(ESSENTIAL)?.parse().ok()?,
-        stop_timeout_s: text(STOP_TIMEOUT)?.parse().ok()?,
-        ports: text(PORTS)?.split(',').filter_map(port).collect(),
-    })
-}
-
-fn port(text: &str) -> Option<Port> {
-    let (host, rest) = text.split_once(':')?;
-    let (container, protocol) = rest.split_once('/')?;
-    let protocol = if protocol == "udp" {
-        Protocol::Udp
-    } else {
-        Protocol::Tcp
-    };
-    Some(Port {
-        container: container.parse().ok()?,
-        host: host.parse().ok()?,
-        protocol,
-    })
 }
 
 fn is_created(state: &ContainerState) -> bool {
@@ -521,6 +446,7 @@ fn failed(doing: &'static str) -> impl FnOnce(EngineError) -> RuntimeError {
 fn text(error: &EngineError) -> String {
     match error {
         EngineError::DockerResponseServerError { message, .. } => message.clone(),
+        EngineError::DockerStreamError { error } => error.clone(),
         other => other.to_string(),
     }
 }
