@@ -10,7 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{mpsc, watch};
 
 use super::super::convert::{from_vote, to_vote};
-use super::super::engine::{Batch, DirLock, EngineKind, Head, LogEngine, sync_dir};
+use super::super::engine::{Batch, DirLock, EngineKind, Head, LogEngine, guarded, sync_dir};
 use super::super::guard::{Guard, Promises};
 use super::super::types::NodeId;
 use super::view::View;
@@ -77,9 +77,7 @@ pub(super) fn serve(
             vote,
             ..Batch::default()
         };
-        engine
-            .commit(&batch)
-            .map_err(|source| StoreError::Write { source })?;
+        guarded(|| engine.commit(&batch)).map_err(|source| StoreError::Write { source })?;
         head.vote = vote;
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::super::convert::{encode_entry, from_log_id, from_vote};
-use super::super::engine::{Batch, DirLock, EngineError, LogEngine, Record, guarded};
+use super::super::engine::{Batch, DirLock, EngineError, Footprint, LogEngine, Record, guarded};
 use super::super::guard::Guard;
 use super::super::types::{Entry, LogId, Types, Vote};
 use super::view::size_of_entry;
@@ -193,14 +193,29 @@ impl Writer {
             self.note_high_water()?;
         }
         if commits % MEASURE_EVERY == 1 {
-            let footprint = self
-                .engine
-                .footprint()
-                .map_err(|source| StoreError::Write { source })?;
-            metrics::gauge!("quorate_log_disk_bytes").set(footprint.bytes as f64);
-            metrics::gauge!("quorate_log_blob_files").set(footprint.blob_files as f64);
+            self.measure();
         }
         Ok(())
+    }
+
+    /// Shows what the log occupies. Not knowing it is no reason to stop.
+    fn measure(&self) {
+        match self.engine.footprint() {
+            Ok(Footprint { bytes, blob_files }) => {
+                metrics::gauge!("quorate_log_disk_bytes").set(bytes as f64);
+                metrics::gauge!("quorate_log_blob_files").set(blob_files as f64);
+                if blob_files > 0 {
+                    tracing::error!(
+                        blob_files,
+                        "sled keeps files that it never syncs; a power cut may lose this log"
+                    );
+                }
+            }
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot measure the log"
+            ),
+        }
     }
 
     fn note_high_water(&mut self) -> Result<(), StoreError> {

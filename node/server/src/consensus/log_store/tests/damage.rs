@@ -113,9 +113,11 @@ async fn damage_is_refused_or_harmless() {
         let home = tempfile::tempdir().unwrap();
         let sound = home.path().join("sound");
         sound_node(&sound, engine).await;
+        let copy = home.path().join("copy");
+        copy_dir(&sound, &copy);
         assert!(
-            !is_refused(&sound, engine, "none").await,
-            "a sound node is not refused"
+            !is_refused(&copy, engine, "none").await,
+            "a sound copy is not refused"
         );
         for (way, harm) in [
             (
