@@ -147,13 +147,11 @@ impl Client {
         let message = Message::ecs(operation, &body);
         let mut pause = PAUSE_MIN;
         loop {
-            let result = match self
-                .exchange_until(&message, deadline.min(Instant::now() + self.shared.timeout))
-                .await
-            {
-                Ok(answer) => answer.into_json(),
-                Err(error) => Err(error),
-            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            let answer = self
+                .exchange_within(&message, left.min(self.shared.timeout))
+                .await;
+            let result = answer.and_then(Answer::into_json);
             match result {
                 Err(error) if error.is_passing() && Instant::now() + pause < deadline => {
                     sleep(pause).await;
@@ -169,26 +167,28 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn caller_identity(&self) -> Result<Identity, ClientError> {
-        identity::parse(self.exchange(&Message::sts(identity::FORM)).await?)
+        identity::parse(
+            self.exchange(&Message::caller_identity(identity::FORM))
+                .await?,
+        )
     }
 
     async fn exchange(&self, message: &Message) -> Result<Answer, ClientError> {
-        self.exchange_until(message, Instant::now() + self.shared.timeout)
-            .await
+        self.exchange_within(message, self.shared.timeout).await
     }
 
-    /// Sends to the preferred endpoint, and to the others in turn while nothing has been sent.
-    async fn exchange_until(
+    /// Sends to the preferred endpoint, and to the others in turn while nothing has been sent that matters.
+    async fn exchange_within(
         &self,
         message: &Message,
-        deadline: Instant,
+        limit: Duration,
     ) -> Result<Answer, ClientError> {
         let Shared {
             endpoints,
             preferred,
-            timeout,
             ..
         } = &*self.shared;
+        let deadline = Instant::now() + limit;
         let first = preferred.load(Ordering::Relaxed);
         let mut last_cause = None;
         for step in 0..endpoints.len() {
@@ -202,6 +202,11 @@ impl Client {
                     return Ok(answer);
                 }
                 Ok(Err(SendError::Connect(cause))) => last_cause = Some(cause),
+                // Whether a read was carried out is all the same: the next endpoint is asked.
+                Ok(Err(SendError::Broken(cause))) if message.is_read => {
+                    self.leave(index);
+                    last_cause = Some(cause);
+                }
                 Ok(Err(SendError::Broken(source))) => {
                     self.leave(index);
                     return Err(ClientError::Interrupted {
@@ -213,7 +218,7 @@ impl Client {
                     self.leave(index);
                     return Err(ClientError::Timeout {
                         endpoint: endpoint.to_string(),
-                        limit: *timeout,
+                        limit,
                     });
                 }
             }

@@ -22,7 +22,7 @@ pub enum ClientError {
         /// Every member of the exception other than its type and message, such as `resourceIds`.
         fields: Map<String, Value>,
     },
-    /// No endpoint accepted a connection; nothing was sent.
+    /// No endpoint accepted a connection, or none that a read was sent to answered: nothing was changed.
     #[error("no endpoint could be reached (tried {tried})")]
     Unreachable {
         /// The endpoints that were tried, in order.

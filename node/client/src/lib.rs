@@ -5,7 +5,8 @@
 //! names of the ECS API. Nothing here is shared with the server, so that one cannot hide the other's mistakes.
 //!
 //! A call that ends in [`ClientError::Timeout`] or [`ClientError::Interrupted`] may have been carried out. Repeat it
-//! only if repeating is harmless, as with a `clientToken`; [`Client::call_until`] does so until a deadline.
+//! only if repeating is harmless, as with a `clientToken`; [`Client::call_until`] does so until a deadline. Reads are sent
+//! to the next node by themselves when a connection breaks.
 
 mod answer;
 mod client;

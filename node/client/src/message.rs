@@ -25,6 +25,8 @@ pub(crate) struct Message {
     target: Option<String>,
     body: Bytes,
     body_sha256: String,
+    /// It changes nothing, so it may be sent twice.
+    pub(crate) is_read: bool,
 }
 
 impl Message {
@@ -38,14 +40,16 @@ impl Message {
         Self::json(QUORATE_TARGET, operation, body)
     }
 
-    /// An operation of STS, which speaks the older query protocol.
-    pub(crate) fn sts(form: &'static str) -> Self {
-        Self::new(
-            "sts",
-            "application/x-www-form-urlencoded; charset=utf-8",
-            None,
-            Bytes::from_static(form.as_bytes()),
-        )
+    /// GetCallerIdentity of STS, which speaks the older query protocol.
+    pub(crate) fn caller_identity(form: &'static str) -> Self {
+        Self {
+            service: "sts",
+            content_type: "application/x-www-form-urlencoded; charset=utf-8",
+            target: None,
+            body: Bytes::from_static(form.as_bytes()),
+            body_sha256: sha256_hex(form.as_bytes()),
+            is_read: true,
+        }
     }
 
     fn json(prefix: &str, operation: &str, body: &Value) -> Self {
@@ -53,27 +57,15 @@ impl Message {
             operation.bytes().all(|byte| byte.is_ascii_alphanumeric()),
             "{operation:?} is not the name of an operation"
         );
-        Self::new(
-            "ecs",
-            "application/x-amz-json-1.1",
-            Some(format!("{prefix}.{operation}")),
-            body.to_string().into(),
-        )
-    }
-
-    fn new(
-        service: &'static str,
-        content_type: &'static str,
-        target: Option<String>,
-        body: Bytes,
-    ) -> Self {
-        let body_sha256 = sha256_hex(&body);
+        let body = Bytes::from(body.to_string());
         Self {
-            service,
-            content_type,
-            target,
+            service: "ecs",
+            content_type: "application/x-amz-json-1.1",
+            target: Some(format!("{prefix}.{operation}")),
+            body_sha256: sha256_hex(&body),
             body,
-            body_sha256,
+            // So it is with every operation of the ECS model.
+            is_read: operation.starts_with("List") || operation.starts_with("Describe"),
         }
     }
 

@@ -97,6 +97,17 @@ async fn a_dead_endpoint_is_passed_over() {
 }
 
 #[tokio::test]
+async fn a_read_that_broke_off_is_asked_elsewhere() {
+    let mut set = JoinSet::new();
+    let broken = serve(&mut set, Manner::BreakOff).await;
+    let alive = serve(&mut set, Manner::Answer(r#"{"clusterArns":[]}"#)).await;
+    let answer = client(&[&broken, &alive])
+        .call("ListClusters", json!({}))
+        .await;
+    assert_eq!(answer.unwrap(), json!({"clusterArns": []}));
+}
+
+#[tokio::test]
 async fn nothing_sent_is_told_from_outcome_unknown() {
     let mut set = JoinSet::new();
     let unreachable = client(&[&dead().await])
