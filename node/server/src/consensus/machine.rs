@@ -18,7 +18,8 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::snapshot::{Kept, Moment, SnapshotError, Snapshots};
+use super::log_store::LogStore;
+use super::snapshot::{CATALOGUED, Kept, Moment, SnapshotError, Snapshots};
 use super::types::{Entry, LogId, Payload, Response, SnapshotFile, StoredMembership, Types};
 
 /// Entries applied between two publications: few enough that readers see a busy node move, enough that a catch-up does not publish at each.
@@ -76,12 +77,19 @@ pub(crate) struct Machine {
     moment: Moment,
     view: View,
     snapshots: Snapshots,
+    log: LogStore,
 }
 
 impl Machine {
-    /// Opens the snapshots in `directory`, and begins where the newest ends; with an empty state where there is none.
-    pub(super) fn open(directory: &Path, cluster: &str) -> Result<Self, SnapshotError> {
+    /// Opens the snapshots in `directory`, and begins where the newest ends; with an empty state where there is none. `log` keeps the
+    /// catalogue.
+    pub(super) fn open(
+        directory: &Path,
+        cluster: &str,
+        log: LogStore,
+    ) -> Result<Self, SnapshotError> {
         let (snapshots, state) = Snapshots::open(directory, cluster)?;
+        snapshots.expect(log.catalogue_get(CATALOGUED))?;
         let moment = snapshots.newest().map_or(
             Moment {
                 last: None,
@@ -96,6 +104,7 @@ impl Machine {
             moment,
             view,
             snapshots,
+            log,
         })
     }
 
@@ -208,6 +217,7 @@ impl RaftStateMachine<Types> for Machine {
             state: self.state.clone(),
             moment: self.moment.clone(),
             snapshots: self.snapshots.clone(),
+            log: self.log.clone(),
         }
     }
 
@@ -218,6 +228,7 @@ impl RaftStateMachine<Types> for Machine {
     ) -> io::Result<()> {
         let snapshots = self.snapshots.clone();
         let (kept, state) = blocking(move || snapshots.take_in(&snapshot.path)).await?;
+        catalogue(&self.log, &self.snapshots).await?;
         self.state = state;
         self.moment = kept.moment;
         let index = self.moment.last.map_or(0, |id| id.index());
@@ -242,6 +253,7 @@ pub(crate) struct Builder {
     state: State,
     moment: Moment,
     snapshots: Snapshots,
+    log: LogStore,
 }
 
 impl RaftSnapshotBuilder<Types> for Builder {
@@ -255,12 +267,18 @@ impl RaftSnapshotBuilder<Types> for Builder {
         );
         let began = Instant::now();
         let kept = blocking(move || snapshots.write(&state, moment)).await?;
+        catalogue(&self.log, &self.snapshots).await?;
         let took = began.elapsed();
         metrics::histogram!("quorate_snapshot_write_duration_seconds").record(took.as_secs_f64());
         metrics::gauge!("quorate_snapshot_bytes").set(kept.file.length as f64);
         tracing::info!(last = ?kept.moment.last, bytes = kept.file.length, ?took, "snapshot written");
         Ok(as_openraft(kept))
     }
+}
+
+/// Notes how far snapshots reach, before Raft may shorten the log for them.
+async fn catalogue(log: &LogStore, snapshots: &Snapshots) -> io::Result<()> {
+    log.catalogue_put(CATALOGUED, snapshots.entry()).await
 }
 
 /// Runs what waits for a disk on a thread of its own.

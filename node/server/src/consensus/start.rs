@@ -25,6 +25,7 @@ use super::machine::Machine;
 use super::membership::{Member, cluster_id};
 use super::node::{Consensus, Raft, RaftThreads, Shared};
 use super::proposals;
+use super::snapshot::SnapshotError;
 use super::status;
 use super::submit::Submitter;
 use super::types::LogId;
@@ -50,16 +51,16 @@ pub enum StartError {
     /// The newest snapshot cannot be read.
     #[error("open the snapshots")]
     Snapshot(#[source] Box<dyn Error + Send + Sync>),
-    /// The log begins after the newest snapshot ends.
+    /// Snapshots do not reach as far as the catalogue knows, or as the log was shortened for.
     #[error(
-        "entries up to {purged} were removed from the log, but the newest snapshot ends at {snapshot:?}: the disk holds less than this node \
+        "entries up to {promised} were in a snapshot, but the newest one on this disk ends at {found:?}: the disk holds less than this node \
          promised. Bring the snapshots back, or let this machine join the cluster again with a NEW node id"
     )]
     SnapshotLost {
-        /// The last entry that was removed.
-        purged: u64,
-        /// The last entry in the newest snapshot.
-        snapshot: Option<u64>,
+        /// The last entry that a snapshot held.
+        promised: u64,
+        /// The last entry in the newest snapshot that is there.
+        found: Option<u64>,
     },
     /// Raft does not start on what the disk holds.
     #[error("start raft")]
@@ -67,6 +68,15 @@ pub enum StartError {
     /// The system gives no threads.
     #[error("start the threads of consensus")]
     Threads(#[source] io::Error),
+}
+
+impl From<SnapshotError> for StartError {
+    fn from(error: SnapshotError) -> Self {
+        match error {
+            SnapshotError::Lost { promised, found } => StartError::SnapshotLost { promised, found },
+            other => StartError::Snapshot(other.into()),
+        }
+    }
 }
 
 /// Takes up this node's part. It serves others once [`Consensus::raft_service`] is mounted, and has a leader some time after; until then calls
@@ -205,8 +215,7 @@ async fn open(config: &ConsensusConfig, cluster: &str) -> Result<(LogStore, Mach
             node,
             store_id,
         })?;
-        let machine = Machine::open(&directory.join(SNAPSHOTS), &cluster)
-            .map_err(|error| StartError::Snapshot(error.into()))?;
+        let machine = Machine::open(&directory.join(SNAPSHOTS), &cluster, log.clone())?;
         Ok::<_, StartError>((log, machine))
     });
     let (mut log, machine) = opened
@@ -221,8 +230,8 @@ async fn open(config: &ConsensusConfig, cluster: &str) -> Result<(LogStore, Mach
         log_state.last_purged_log_id.map(index),
         machine.last().map(index),
     ) {
-        (Some(purged), snapshot) if snapshot.is_none_or(|snapshot| snapshot < purged) => {
-            Err(StartError::SnapshotLost { purged, snapshot })
+        (Some(promised), found) if found.is_none_or(|found| found < promised) => {
+            Err(StartError::SnapshotLost { promised, found })
         }
         _ => Ok((log, machine)),
     }

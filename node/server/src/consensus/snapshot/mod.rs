@@ -1,8 +1,8 @@
 //! Snapshots: the whole state in one checked file, so that the log before it can go and a node that is far behind can be given it.
 //!
-//! The directory is the catalogue. A snapshot gets its name, which carries its position, by a rename after its bytes are on disk, and each file
-//! says what it is and checks itself; a list kept elsewhere could only disagree with that. Two are kept: the newest, and the one before it, which
-//! may still be on its way to another node.
+//! A snapshot gets its name, which carries its position, by a rename after its bytes are on disk, and each file says what it is and checks itself.
+//! The catalogue, kept beside the log, then notes how far snapshots reach: a directory that holds less has lost what the log was shortened for.
+//! Two are kept: the newest, and the one before it, which may still be on its way to another node.
 
 mod file;
 
@@ -12,10 +12,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
+use prost::Message;
 use quorate_core::State;
+use quorate_proto::peer;
 use tokio::task::spawn_blocking;
 
+use super::convert::{from_log_id, to_log_id};
 use super::types::{LogId, SnapshotFile, StoredMembership};
 pub(super) use file::{FileError, Header};
 
@@ -47,7 +51,21 @@ pub(super) enum SnapshotError {
         /// What is wrong with it.
         source: FileError,
     },
+    /// The directory holds less than the catalogue knows.
+    #[error("the newest snapshot ends at {found:?}, but one up to {promised} was complete")]
+    Lost {
+        /// The last entry of the snapshot that was complete.
+        promised: u64,
+        /// The last entry of the newest that is there.
+        found: Option<u64>,
+    },
+    /// The catalogue's entry cannot be read.
+    #[error("read the snapshot catalogue")]
+    Catalogue(#[from] prost::DecodeError),
 }
+
+/// The catalogue's entry for how far snapshots reach.
+pub(super) const CATALOGUED: &str = "snapshot";
 
 /// What a snapshot holds, and of which moment.
 #[derive(Clone, Debug)]
@@ -67,7 +85,7 @@ pub(super) struct Kept {
     pub(super) file: SnapshotFile,
 }
 
-/// The snapshots of this node. Clones share one catalogue.
+/// The snapshots of this node. Clones are the same snapshots.
 #[derive(Clone)]
 pub(super) struct Snapshots {
     shared: Arc<Shared>,
@@ -113,6 +131,29 @@ impl Snapshots {
         let (kept, state) = this.read(&path)?;
         *this.shared.newest.lock() = Some(kept);
         Ok((this, Some(state)))
+    }
+
+    /// Makes sure that snapshots reach as far as `catalogued`, the catalogue's entry, says that they did.
+    pub(super) fn expect(&self, catalogued: Option<Bytes>) -> Result<(), SnapshotError> {
+        let Some(entry) = catalogued else {
+            return Ok(());
+        };
+        let promised = to_log_id(peer::LogId::decode(entry)?);
+        let found = self.newest().and_then(|kept| kept.moment.last);
+        if found >= Some(promised) {
+            return Ok(());
+        }
+        let found = found.map(|id| id.index());
+        Err(SnapshotError::Lost {
+            promised: promised.index(),
+            found,
+        })
+    }
+
+    /// The catalogue's entry for the newest snapshot; none before there is one.
+    pub(super) fn entry(&self) -> Option<Bytes> {
+        let last = self.newest()?.moment.last?;
+        Some(from_log_id(last).encode_to_vec().into())
     }
 
     /// The newest snapshot.

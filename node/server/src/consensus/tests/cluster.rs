@@ -18,7 +18,7 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use super::super::{Consensus, ConsensusConfig, EngineKind, Member, Proposed, start};
+use super::super::{Consensus, ConsensusConfig, EngineKind, Member, Proposed, StartError, start};
 
 /// How long anything in these tests may take: the machines that run them are busy.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -162,6 +162,16 @@ impl Cluster {
     /// Removes what a stopped node has on disk.
     pub(super) fn wipe(&self, node: u64) {
         std::fs::remove_dir_all(self.directory(node)).unwrap();
+    }
+
+    /// Removes a stopped node's snapshots only.
+    pub(super) fn wipe_snapshots(&self, node: u64) {
+        std::fs::remove_dir_all(self.directory(node).join("snapshots")).unwrap();
+    }
+
+    /// Starts a node that is expected not to start.
+    pub(super) async fn try_start(&self, node: u64) -> Result<Consensus, StartError> {
+        start(self.config(node)).await
     }
 
     pub(super) fn on(&self, node: u64) -> &Consensus {

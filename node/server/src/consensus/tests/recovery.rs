@@ -1,7 +1,7 @@
 //! Nodes that were stopped, fell behind, or lost their disks.
 #![allow(clippy::unwrap_used)]
 
-use super::super::{EngineKind, StopReason};
+use super::super::{EngineKind, StartError, StopReason};
 use super::cluster::{Cluster, deadline, eventually, has};
 
 async fn a_restarted_cluster_has_its_state(engine: EngineKind) {
@@ -103,4 +103,23 @@ async fn a_known_node_with_an_empty_disk_is_refused() {
     let leader = cluster.on(wiped).leadership().borrow().leader.clone();
     assert_eq!(leader, None, "it took no part");
     cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_snapshots_are_gone_does_not_start() {
+    let mut cluster = Cluster::start_with(1, EngineKind::Segments, |config| {
+        config.snapshot_every = 20;
+        config.entries_kept = 5;
+    })
+    .await;
+    for at in 0..60_u128 {
+        cluster.write(1, &format!("gone-{at}"), at + 1).await;
+    }
+    eventually("a snapshot", || cluster.on(1).status().snapshot_index > 0).await;
+    cluster.stop(1).await;
+    cluster.wipe_snapshots(1);
+    let refused = cluster.try_start(1).await;
+    let Err(StartError::SnapshotLost { found: None, .. }) = refused else {
+        panic!("it started, or: {:?}", refused.err());
+    };
 }
