@@ -92,7 +92,7 @@ async fn end_all<R: Runtime>(runtime: &R, instances: &[String]) -> Result<usize,
     for _ in 0..CLEAN_TRIES {
         let left = runtime.list(instances).await?;
         if left.is_empty() {
-            break;
+            return Ok(all.len());
         }
         for sighting in left
             .iter()
@@ -102,7 +102,10 @@ async fn end_all<R: Runtime>(runtime: &R, instances: &[String]) -> Result<usize,
         }
         tokio::time::sleep(CLEAN_AGAIN).await;
     }
-    Ok(all.len())
+    Err(RuntimeError::System {
+        doing: "end all containers".to_owned(),
+        source: std::io::Error::from(std::io::ErrorKind::TimedOut),
+    })
 }
 
 /// A killed container is gone in far less than this many times the pause below.

@@ -241,3 +241,104 @@ fn port(mapping: &wire::PortMapping) -> Result<Port, String> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn task(digit: &str, fencing_index: u64, stop: bool) -> (TaskId, AssignedTask) {
+        let containers = vec![wire::Container {
+            name: "main".to_owned(),
+            ..Default::default()
+        }];
+        let task_id = digit.repeat(32);
+        parse(
+            wire::Assignment {
+                task_id,
+                fencing_index,
+                stop,
+                containers,
+                ..Default::default()
+            },
+            "mi-1",
+        )
+        .unwrap()
+    }
+
+    fn known(assigned: &Assigned) -> Vec<(u64, bool)> {
+        assigned
+            .tasks()
+            .map(|(_, task)| (task.fencing, task.stop))
+            .collect()
+    }
+
+    #[test]
+    fn a_node_that_is_behind_neither_revives_nor_gives_up_a_task() {
+        let mut assigned = Assigned::default();
+        assigned.replace(20, vec![task("a", 10, false), task("b", 15, false)]);
+        assigned.change(30, vec![task("c", 30, false)], vec![task("a", 10, false).0]);
+        assert_eq!(known(&assigned), [(15, false), (30, false)]);
+        // It has heard neither of c nor of the end of a, but it knows that b is to stop.
+        assigned.replace(25, vec![task("a", 10, false), task("b", 15, true)]);
+        assert_eq!(known(&assigned), [(15, true), (30, false)]);
+        assigned.change(31, vec![task("d", 31, false)], Vec::new());
+        assert_eq!(known(&assigned), [(15, true), (30, false), (31, false)]);
+    }
+
+    #[test]
+    fn a_stop_is_never_taken_back_and_an_older_assignment_is_an_echo() {
+        let mut assigned = Assigned::default();
+        assigned.replace(20, vec![task("a", 10, true)]);
+        assigned.change(
+            21,
+            vec![task("a", 10, false), task("a", 9, false)],
+            Vec::new(),
+        );
+        assert_eq!(known(&assigned), [(10, true)]);
+    }
+
+    #[test]
+    fn only_what_a_newer_full_set_leaves_out_is_given_up() {
+        let mut assigned = Assigned::default();
+        let (id, _) = task("a", 10, false);
+        assert!(!assigned.is_given_up(&id, 10), "nothing was said yet");
+        assigned.replace(9, Vec::new());
+        assert!(
+            !assigned.is_given_up(&id, 10),
+            "the node had not heard of it"
+        );
+        assigned.replace(10, Vec::new());
+        assert!(assigned.is_given_up(&id, 10));
+    }
+
+    #[test]
+    fn what_could_leave_a_directory_or_a_port_range_is_refused() {
+        let assignment = |name: &str, host_port| wire::Assignment {
+            task_id: "a".repeat(32),
+            containers: vec![wire::Container {
+                name: name.to_owned(),
+                ports: vec![wire::PortMapping {
+                    container_port: 80,
+                    host_port,
+                    ..Default::default()
+                }],
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        assert!(parse(assignment("main", 8080), "mi-1").is_ok());
+        assert!(parse(assignment("../main", 8080), "mi-1").is_err());
+        assert!(parse(assignment("main", 70_000), "mi-1").is_err());
+        assert!(
+            parse(
+                wire::Assignment {
+                    task_id: "../a".to_owned(),
+                    ..Default::default()
+                },
+                "mi-1"
+            )
+            .is_err()
+        );
+    }
+}

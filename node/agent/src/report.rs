@@ -96,3 +96,55 @@ impl Reporter {
         stopped
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn tasks(status: &str) -> BTreeMap<TaskId, wire::TaskObserved> {
+        let id = TaskId::parse(&"a".repeat(32)).unwrap();
+        let status = status.to_owned();
+        BTreeMap::from([(
+            id,
+            wire::TaskObserved {
+                status,
+                ..Default::default()
+            },
+        )])
+    }
+
+    #[test]
+    fn one_report_is_under_way_and_the_next_says_what_changed_meanwhile() {
+        let mut reporter = Reporter::default();
+        let now = Instant::now();
+        assert!(
+            reporter.next(now, || tasks("PENDING")).is_none(),
+            "before the full set nothing is said"
+        );
+        reporter.open();
+        let first = reporter.next(now, || tasks("PENDING")).unwrap();
+        assert!(first.full && first.seq == 1);
+        assert!(reporter.next(now, || tasks("RUNNING")).is_none());
+        assert_eq!(
+            reporter.next(now + SEND_AGAIN, || tasks("STOPPED")),
+            Some(first)
+        );
+        assert!(reporter.acknowledge(7).is_empty(), "not a number of ours");
+        assert!(reporter.acknowledge(1).is_empty(), "it was PENDING then");
+        let second = reporter.next(now, || tasks("STOPPED")).unwrap();
+        assert_eq!((second.seq, second.full, second.tasks.len()), (2, false, 1));
+        assert_eq!(reporter.acknowledge(2).len(), 1);
+        assert!(
+            reporter.next(now, || tasks("STOPPED")).is_none(),
+            "nothing new"
+        );
+    }
+
+    #[test]
+    fn an_empty_full_report_is_said_too() {
+        let mut reporter = Reporter::default();
+        reporter.open();
+        assert!(reporter.next(Instant::now(), BTreeMap::new).unwrap().full);
+    }
+}

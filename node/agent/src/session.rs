@@ -35,6 +35,8 @@ const SILENCE: Duration = Duration::from_secs(3);
 /// Waiting after a round of nodes that all failed: grows to this, short enough to be back within seconds of a repair.
 const BACK_OFF_FIRST: Duration = Duration::from_millis(100);
 const BACK_OFF_MOST: Duration = Duration::from_secs(2);
+/// A conversation shorter than this counts as none, or a node that accepts and closes would be called without a pause.
+const BRIEF: Duration = Duration::from_secs(1);
 /// A registration this agent gave up may be committed late and supersede the next one; it can linger no longer than this.
 const ECHO_OF_ONESELF: Duration = Duration::from_secs(30);
 /// Words on their way to the stream: one report, one heartbeat, and slack.
@@ -95,28 +97,38 @@ impl Session {
         loop {
             let address = self.addresses.current().to_owned();
             number += 1;
+            let began = Instant::now();
             let end = tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 end = self.converse(&address, number) => end,
             };
             match end {
                 End::Fatal(error) => return Err(error),
-                End::Superseded(text)
-                    if abandoned_at.is_none_or(|at| at.elapsed() > ECHO_OF_ONESELF) =>
-                {
-                    return Err(AgentError::Superseded(text));
-                }
+                // One echo of a registration given up is forgiven, and no second: then there really is another agent.
+                End::Superseded(text) => match abandoned_at.take() {
+                    Some(at) if at.elapsed() < ECHO_OF_ONESELF => failures += 1,
+                    _ => return Err(AgentError::Superseded(text)),
+                },
                 End::Inactive(text) => {
                     warn!(%text, "this instance was deregistered; joining as a new one");
                     self.identity.renew()?;
                 }
                 End::Parted(why) => {
                     info!(node = %address, %why, "left node");
-                    (failures, abandoned_at) = (0, Some(Instant::now()));
+                    failures = if began.elapsed() < BRIEF {
+                        failures + 1
+                    } else {
+                        0
+                    };
+                    abandoned_at = Some(Instant::now());
                 }
-                End::Failed(why) | End::Superseded(why) => {
+                End::Failed(why) => {
+                    failures += 1;
+                    abandoned_at = Some(Instant::now());
+                    if failures == self.addresses.len() {
+                        warn!(node = %address, %why, "no node takes this agent; trying on");
+                    }
                     debug!(node = %address, %why, "node did not take this agent");
-                    (failures, abandoned_at) = (failures + 1, Some(Instant::now()));
                 }
             }
             // A dropped receiver means that the agent is ending; the token says so in the next turn.

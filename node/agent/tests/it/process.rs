@@ -77,26 +77,7 @@ async fn an_essential_exit_ends_the_task_and_nothing_of_it_is_left() {
         [40080, 40443]
     );
     let output = home.log(&task, "main");
-    eventually("the environment is printed", || {
-        text(&output).contains("QUORATE_FENCING=10")
-    })
-    .await;
-    for line in [
-        "COLOUR=blue",
-        "PORT=40080",
-        "QUORATE_PORT_80=40080",
-        "QUORATE_PORT_443=40443",
-    ] {
-        assert!(
-            text(&output).lines().any(|found| found == line),
-            "{line} in {}",
-            text(&output)
-        );
-    }
-    assert!(
-        !text(&output).contains("CARGO"),
-        "the agent's environment is its own"
-    );
+    expect_environment(&output).await;
     fs::write(output.with_file_name("work").join("go"), "").unwrap();
 
     let ended = talk.until(&task, "STOPPED").await;
@@ -121,6 +102,29 @@ async fn an_essential_exit_ends_the_task_and_nothing_of_it_is_left() {
     })
     .await;
     assert_eq!((processes(&task).len(), cgroups(&task)), (0, 0));
+}
+
+async fn expect_environment(output: &Path) {
+    eventually("the environment is printed", || {
+        text(output).contains("QUORATE_FENCING=10")
+    })
+    .await;
+    for line in [
+        "COLOUR=blue",
+        "PORT=40080",
+        "QUORATE_PORT_80=40080",
+        "QUORATE_PORT_443=40443",
+    ] {
+        assert!(
+            text(output).lines().any(|found| found == line),
+            "{line} in {}",
+            text(output)
+        );
+    }
+    assert!(
+        !text(output).contains("CARGO"),
+        "the agent's environment is its own"
+    );
 }
 
 #[tokio::test]
