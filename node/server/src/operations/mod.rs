@@ -1,9 +1,38 @@
-//! What each operation means. Called by `gateway`.
+//! What each operation means. [`TABLE`] has all of them on one page; what stands in it are plain functions of state and input, and
+//! the little that waits is in `carry`. Called by `gateway`.
+//!
+//! A new operation: its function in the file of its noun, its row in the table, its tests beside the others.
 
+mod beyond;
+mod callers;
+mod carry;
+mod clusters;
+mod definitions;
 pub mod exception;
+mod input;
+mod instances;
+mod launch;
 pub mod model;
+mod nodes;
+mod overrides;
+mod page;
+mod refusals;
+mod render;
+mod tasks;
+
+use bytes::Bytes;
+use quorate_core::ids::ClusterName;
+use quorate_core::state::Cluster;
+use quorate_core::{Command, Realm, Reply, State};
 
 use self::exception::Exception;
+use self::input::Input;
+use self::render::Failure;
+use crate::planner::RunAsk;
+
+pub use self::callers::Caller;
+pub use self::carry::{Operations, Request, Unsettled};
+pub(crate) use self::nodes::here as node_here;
 
 /// One operation: a row of the table.
 pub struct Operation {
@@ -11,37 +40,95 @@ pub struct Operation {
     pub service: &'static str,
     /// Its name.
     pub name: &'static str,
+    meaning: Meaning,
 }
+
+type ReadFn = fn(&Scene<'_>, Input) -> Result<Bytes, Exception>;
+type WriteFn = fn(&Scene<'_>, Input) -> Result<Intent, Exception>;
+type AnswerFn = fn(&Scene<'_>, &Outcome) -> Result<Bytes, Exception>;
+
+/// What an operation does.
+enum Meaning {
+    /// Shows what is, on any node whose state is new enough.
+    Read(ReadFn),
+    /// Changes what is, through the leader: what is wanted, and how the outcome is shown.
+    Write(WriteFn, AnswerFn),
+    /// Shows the caller to itself.
+    Identity,
+    /// Shows the control plane's own nodes.
+    Nodes,
+}
+
+use Meaning::{Identity, Nodes, Read, Write};
 
 const TABLE: &[Operation] = &[
     // Clusters.
-    row("ecs", "CreateCluster"),
-    row("ecs", "DeleteCluster"),
-    row("ecs", "DescribeClusters"),
-    row("ecs", "ListClusters"),
+    ecs("CreateCluster", Write(clusters::create, clusters::created)),
+    ecs("DeleteCluster", Write(clusters::delete, clusters::deleted)),
+    ecs("DescribeClusters", Read(clusters::describe)),
+    ecs("ListClusters", Read(clusters::list)),
     // Task definitions.
-    row("ecs", "RegisterTaskDefinition"),
-    row("ecs", "DeregisterTaskDefinition"),
-    row("ecs", "DescribeTaskDefinition"),
-    row("ecs", "ListTaskDefinitions"),
-    row("ecs", "ListTaskDefinitionFamilies"),
+    ecs(
+        "RegisterTaskDefinition",
+        Write(definitions::register, definitions::registered),
+    ),
+    ecs(
+        "DeregisterTaskDefinition",
+        Write(definitions::deregister, definitions::deregistered),
+    ),
+    ecs("DescribeTaskDefinition", Read(definitions::describe)),
+    ecs("ListTaskDefinitions", Read(definitions::list)),
+    ecs("ListTaskDefinitionFamilies", Read(definitions::families)),
     // Tasks.
-    row("ecs", "RunTask"),
-    row("ecs", "StartTask"),
-    row("ecs", "StopTask"),
-    row("ecs", "DescribeTasks"),
-    row("ecs", "ListTasks"),
+    ecs("RunTask", Write(launch::run, launch::launched)),
+    ecs("StartTask", Write(launch::start, launch::launched)),
+    ecs("StopTask", Write(tasks::stop, tasks::stopped)),
+    ecs("DescribeTasks", Read(tasks::describe)),
+    ecs("ListTasks", Read(tasks::list)),
     // Container instances.
-    row("ecs", "DeregisterContainerInstance"),
-    row("ecs", "DescribeContainerInstances"),
-    row("ecs", "ListContainerInstances"),
+    ecs(
+        "DeregisterContainerInstance",
+        Write(instances::deregister, instances::deregistered),
+    ),
+    ecs("DescribeContainerInstances", Read(instances::describe)),
+    ecs("ListContainerInstances", Read(instances::list)),
     // Other services, and our own.
-    row("sts", "GetCallerIdentity"),
-    row("quorate", "ListNodes"),
+    row("sts", "GetCallerIdentity", Identity),
+    row("quorate", "ListNodes", Nodes),
 ];
 
-const fn row(service: &'static str, name: &'static str) -> Operation {
-    Operation { service, name }
+const fn ecs(name: &'static str, meaning: Meaning) -> Operation {
+    row("ecs", name, meaning)
+}
+
+const fn row(service: &'static str, name: &'static str, meaning: Meaning) -> Operation {
+    Operation {
+        service,
+        name,
+        meaning,
+    }
+}
+
+/// Who has to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any node whose state is as new as the call.
+    Read,
+    /// The leader.
+    Write,
+    /// This node, as it is.
+    Here,
+}
+
+impl Operation {
+    /// Who has to answer.
+    pub fn kind(&self) -> Kind {
+        match self.meaning {
+            Read(_) => Kind::Read,
+            Write(..) => Kind::Write,
+            Identity | Nodes => Kind::Here,
+        }
+    }
 }
 
 /// The operation of that name. One that ECS has and Quorate has not says so by name.
@@ -54,3 +141,59 @@ pub fn find(service: &str, name: &str) -> Result<&'static Operation, Exception> 
         _ => Exception::unknown_operation(name),
     })
 }
+
+/// What an operation looks at.
+struct Scene<'a> {
+    state: &'a State,
+    realm: &'a Realm,
+    caller: &'a Caller,
+}
+
+impl Scene<'_> {
+    /// Refuses an ARN that says another cluster than the call does.
+    fn check_cluster(
+        &self,
+        named: Option<&ClusterName>,
+        cluster: &Cluster,
+    ) -> Result<(), Exception> {
+        match named.filter(|named| **named != cluster.name) {
+            Some(other) => Err(Exception::invalid_parameter(format!(
+                "Invalid identifier: Identifier is for cluster {other}. Your cluster is {}",
+                cluster.name
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a write wants, checked.
+enum Intent {
+    /// A change in which nothing has to be placed.
+    Change(Command),
+    /// Tasks to be placed; `missing` are places asked for that do not exist.
+    Run {
+        ask: Box<RunAsk>,
+        missing: Vec<Failure>,
+    },
+    /// Nothing: it was done before.
+    Already(Reply),
+}
+
+/// What became of an intent.
+struct Outcome {
+    reply: Reply,
+    failures: Vec<Failure>,
+}
+
+impl Outcome {
+    /// The reply is of another operation: a request id came twice for different things.
+    fn strange(&self) -> Exception {
+        Exception::server(format!(
+            "The request id belongs to another operation: {:?}.",
+            self.reply
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests;

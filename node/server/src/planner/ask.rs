@@ -46,13 +46,13 @@ pub enum Place {
 }
 
 /// What the desk makes of an ask: a command if anything could be placed, and why the rest could not.
-pub(super) struct Decision {
-    pub(super) command: Option<Command>,
-    pub(super) refused: Vec<Refused>,
+pub(crate) struct Decision {
+    pub(crate) command: Option<Command>,
+    pub(crate) refused: Vec<Refused>,
 }
 
 /// Places `ask` on `state`. A definition that is gone places nothing: the caller looked it up, `apply` would refuse it.
-pub(super) fn decide(state: &State, ask: &RunAsk, mint: &mut Mint) -> Decision {
+pub(crate) fn decide(state: &State, ask: &RunAsk, mint: &mut Mint) -> Decision {
     let Some(definition) = state.definition(&ask.definition) else {
         return Decision {
             command: None,

@@ -19,6 +19,8 @@ use tokio_util::task::TaskTracker;
 use crate::consensus::{Consensus, Member, ProposeError};
 use desk::{Desk, Wish};
 
+#[cfg(test)]
+pub(crate) use ask::decide;
 pub use ask::{Place, RunAsk};
 
 /// Asks that may wait for the desk. More are told so at once: the desk plans thousands a second, so this is seconds of work.

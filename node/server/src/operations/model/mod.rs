@@ -6,6 +6,7 @@
 
 mod check;
 mod json;
+mod prune;
 mod shape;
 
 use std::collections::BTreeMap;
@@ -78,6 +79,14 @@ pub fn validate_input(operation: &str, input: &Value) -> Result<(), Exception> {
         .shapes
         .check(operation.input, input, Direction::Input)
         .map_err(|fault| fault.exception())
+}
+
+/// Drops from a checked input what has no meaning: members that the model does not know, and members that are `null`. What is
+/// left may be kept and shown again.
+pub fn prune_input(operation: &str, input: &mut Value) {
+    if let Some(operation) = MODEL.operations.get(operation) {
+        MODEL.shapes.prune(operation.input, input);
+    }
 }
 
 /// Checks a value as the operation's output, strictly: an unknown member, a `null` and a broken limit are all errors.

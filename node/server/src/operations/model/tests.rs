@@ -122,6 +122,15 @@ fn unknown_members_and_nulls_of_callers_pass() {
 }
 
 #[test]
+fn what_has_no_meaning_is_dropped_at_every_level() {
+    let mut input = json!({"taskDefinition": "a", "cluster": null, "newer": 1, "tags": [{"key": "k", "value": null, "newer": 2}],
+        "overrides": {"containerOverrides": [{"name": "c", "command": null}], "newer": {}}});
+    prune_input("RunTask", &mut input);
+    let left = json!({"taskDefinition": "a", "tags": [{"key": "k"}], "overrides": {"containerOverrides": [{"name": "c"}]}});
+    assert_eq!(input, left);
+}
+
+#[test]
 fn our_own_answers_are_held_to_the_letter() {
     assert_eq!(
         check_output("ListClusters", &json!({"clusterArns": []})),

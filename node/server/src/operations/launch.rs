@@ -1,0 +1,321 @@
+//! RunTask and StartTask: a wish for tasks, checked whole before anything is placed. What the API has and this control plane cannot
+//! do yet is refused by name, never accepted and ignored; empty lists, which many clients send, ask for nothing.
+
+use bytes::Bytes;
+use quorate_core::Reply;
+use quorate_core::command::ClientToken;
+use quorate_core::documents::{Tag, Tags, tags};
+use quorate_core::ids::{ClusterName, InstanceId};
+use quorate_core::state::{Cluster, InstanceStatus, TaskDefinition};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::exception::Exception;
+use super::input::{Input, check_length, check_list};
+use super::overrides::TaskOverrides;
+use super::render::task::TaskJson;
+use super::render::{self, Failure};
+use super::tasks::TasksAnswer;
+use super::{Intent, Outcome, Scene, beyond, clusters, definitions, instances, refusals};
+use crate::planner::{Place, RunAsk};
+
+/// ECS: tasks of one RunTask.
+const COUNT_MAX: i64 = 10;
+/// ECS: instances of one StartTask.
+const INSTANCES_MAX: usize = 10;
+/// ECS: characters of a client token, each between 33 and 126 in ASCII.
+const TOKEN_MAX: usize = 64;
+/// ECS: characters of `startedBy` in RunTask.
+const STARTED_BY_MAX: usize = 128;
+/// ECS: characters of `startedBy` in StartTask.
+const STARTED_BY_MAX_OF_START: usize = 36;
+/// ECS: characters of a group.
+const GROUP_MAX: usize = 255;
+/// What our instances are, in ECS's words.
+const LAUNCH_TYPE_DEFAULT: &str = "EXTERNAL";
+
+/// The inputs of RunTask and StartTask; each has members that the other lacks.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Wanted {
+    cluster: Option<String>,
+    task_definition: String,
+    count: Option<i64>,
+    container_instances: Vec<String>,
+    client_token: Option<String>,
+    overrides: Map<String, Value>,
+    group: Option<String>,
+    started_by: String,
+    tags: Tags,
+    propagate_tags: Option<String>,
+    #[serde(rename = "enableECSManagedTags")]
+    enable_managed_tags: bool,
+    enable_execute_command: bool,
+    launch_type: Option<String>,
+    platform_version: String,
+    capacity_provider_strategy: Vec<Value>,
+    placement_constraints: Vec<Value>,
+    placement_strategy: Vec<Strategy>,
+    network_configuration: Map<String, Value>,
+    volume_configurations: Vec<Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Strategy {
+    r#type: String,
+    field: String,
+}
+
+impl Strategy {
+    /// Whether it is what placement does anyway: the fewest tasks of the group on each instance.
+    fn is_default(&self) -> bool {
+        self.r#type == "spread" && matches!(self.field.as_str(), "instanceId" | "host")
+    }
+}
+
+/// RunTask: as many tasks as asked for, wherever there is room.
+pub(super) fn run(scene: &Scene<'_>, mut input: Input) -> Result<Intent, Exception> {
+    let wanted: Wanted = input.clone().read()?;
+    let count = wanted.count()?;
+    wanted.check(STARTED_BY_MAX)?;
+    let name = clusters::named(scene, wanted.cluster.as_deref())?;
+    let token = wanted.token(&name, &mut input)?;
+    if let Some(known) = token
+        .as_ref()
+        .map(|token| known(scene, token))
+        .transpose()?
+        .flatten()
+    {
+        return Ok(known);
+    }
+    let cluster = clusters::active(scene, &name)?;
+    let definition = definitions::usable(scene, &wanted.task_definition)?;
+    let mut live = scene
+        .state
+        .instances_in(&name)
+        .filter(|one| one.status != InstanceStatus::Inactive);
+    if live.next().is_none() {
+        return Err(Exception::no_container_instances());
+    }
+    let mut ask = wanted.ask(scene, cluster, definition)?;
+    (ask.count, ask.token) = (count, token);
+    Ok(Intent::Run {
+        ask: Box::new(ask),
+        missing: Vec::new(),
+    })
+}
+
+/// StartTask: one task on each instance that the caller names.
+pub(super) fn start(scene: &Scene<'_>, input: Input) -> Result<Intent, Exception> {
+    let wanted: Wanted = input.read()?;
+    check_list(
+        "Container instances",
+        &wanted.container_instances,
+        INSTANCES_MAX,
+    )?;
+    wanted.check(STARTED_BY_MAX_OF_START)?;
+    let name = clusters::named(scene, wanted.cluster.as_deref())?;
+    let cluster = clusters::active(scene, &name)?;
+    let definition = definitions::usable(scene, &wanted.task_definition)?;
+    let (mut chosen, mut missing): (Vec<InstanceId>, Vec<Failure>) = Default::default();
+    for text in &wanted.container_instances {
+        match instances::find(scene, cluster, text)? {
+            Some(instance) => chosen.push(instance.id),
+            None => missing.push(instances::missing(scene, cluster, text)),
+        }
+    }
+    let mut ask = wanted.ask(scene, cluster, definition)?;
+    (ask.count, ask.place) = (chosen.len(), Place::On(chosen));
+    Ok(Intent::Run {
+        ask: Box::new(ask),
+        missing,
+    })
+}
+
+/// What the token did before, if it was used before with the same parameters.
+fn known(scene: &Scene<'_>, token: &ClientToken) -> Result<Option<Intent>, Exception> {
+    match scene.state.token(&token.cluster, &token.token) {
+        None => Ok(None),
+        Some(used) if used.fingerprint == token.fingerprint => {
+            Ok(Some(Intent::Already(Reply::Tasks(used.tasks.clone()))))
+        }
+        Some(used) => Err(refusals::token_conflict(
+            &used.tasks,
+            scene.state,
+            scene.realm,
+        )),
+    }
+}
+
+impl Wanted {
+    fn count(&self) -> Result<usize, Exception> {
+        let count = self.count.unwrap_or(1);
+        if !(1..=COUNT_MAX).contains(&count) {
+            let text = format!("Count must be between 1 and {COUNT_MAX}.");
+            return Err(Exception::invalid_parameter(text));
+        }
+        Ok(usize::try_from(count).expect("between 1 and 10"))
+    }
+
+    /// All that can be said without looking at the state.
+    fn check(&self, started_by_max: usize) -> Result<(), Exception> {
+        check_length("startedBy", &self.started_by, started_by_max)?;
+        if let Some(group) = &self.group {
+            check_length("The group", group, GROUP_MAX)?;
+            if group.starts_with("service:") {
+                return Err(Exception::invalid_parameter(
+                    "Groups that start with service: belong to services.",
+                ));
+            }
+        }
+        tags::check(&self.tags).map_err(|error| refusals::tags(&error))?;
+        if self.propagate_tags.as_deref() == Some("SERVICE") {
+            return Err(Exception::invalid_parameter(
+                "propagateTags can not be SERVICE: no service starts these tasks.",
+            ));
+        }
+        if self.launch_type.is_some() && !self.capacity_provider_strategy.is_empty() {
+            return Err(Exception::invalid_parameter(
+                "Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.",
+            ));
+        }
+        self.refuse_unsupported()
+    }
+
+    fn refuse_unsupported(&self) -> Result<(), Exception> {
+        let is_default = self.placement_strategy.iter().all(Strategy::is_default);
+        let latest = matches!(self.platform_version.as_str(), "" | "LATEST");
+        let asked = [
+            (
+                "launchType MANAGED_INSTANCES",
+                self.launch_type.as_deref() == Some("MANAGED_INSTANCES"),
+            ),
+            (
+                "capacityProviderStrategy",
+                !self.capacity_provider_strategy.is_empty(),
+            ),
+            (
+                "placementConstraints",
+                !self.placement_constraints.is_empty(),
+            ),
+            (
+                "placementStrategy other than spread over instanceId",
+                !is_default,
+            ),
+            (
+                "networkConfiguration",
+                !self.network_configuration.is_empty(),
+            ),
+            (
+                "volumeConfigurations",
+                !self.volume_configurations.is_empty(),
+            ),
+            ("platformVersion other than LATEST", !latest),
+        ];
+        match asked.into_iter().find(|(_, asked)| *asked) {
+            Some((what, _)) => Err(refusals::unsupported(what)),
+            None => Ok(()),
+        }
+    }
+
+    /// The caller's token with a fingerprint of everything else. However the cluster was named, it is the same cluster.
+    fn token(
+        &self,
+        cluster: &ClusterName,
+        input: &mut Input,
+    ) -> Result<Option<ClientToken>, Exception> {
+        let Some(token) = self
+            .client_token
+            .as_deref()
+            .filter(|token| !token.is_empty())
+        else {
+            return Ok(None);
+        };
+        let printable = token.bytes().all(|byte| (33..=126).contains(&byte));
+        if !printable || token.len() > TOKEN_MAX {
+            return Err(Exception::invalid_parameter(
+                "clientToken can have at most 64 characters between 33 and 126 in ASCII.",
+            ));
+        }
+        input.take("clientToken");
+        input.put("cluster", cluster.as_str());
+        let fingerprint = input.fingerprint();
+        Ok(Some(ClientToken {
+            cluster: cluster.clone(),
+            token: token.to_owned(),
+            fingerprint,
+        }))
+    }
+
+    /// The ask for one task anywhere.
+    fn ask(
+        self,
+        scene: &Scene<'_>,
+        cluster: &Cluster,
+        definition: &TaskDefinition,
+    ) -> Result<RunAsk, Exception> {
+        if let Some(what) = beyond::of(scene.state, &cluster.name, definition) {
+            return Err(refusals::unsupported(&what));
+        }
+        let overrides = TaskOverrides::parse(&self.overrides, &definition.spec)?;
+        let group = self.group.clone().filter(|group| !group.is_empty());
+        Ok(RunAsk {
+            cluster: cluster.name.clone(),
+            definition: definition.id.clone(),
+            count: 1,
+            overrides_document: overrides.document,
+            overrides: overrides.parsed,
+            group: group.unwrap_or_else(|| format!("family:{}", definition.id.family)),
+            tags: self.all_tags(cluster, definition)?,
+            started_by: self.started_by,
+            launch_type: self
+                .launch_type
+                .unwrap_or_else(|| LAUNCH_TYPE_DEFAULT.to_owned()),
+            enable_execute_command: self.enable_execute_command,
+            token: None,
+            place: Place::Anywhere,
+        })
+    }
+
+    /// The caller's tags, the definition's if they are to be propagated and not overridden, and the managed one if it is wanted.
+    fn all_tags(&self, cluster: &Cluster, definition: &TaskDefinition) -> Result<Tags, Exception> {
+        let mut all = self.tags.clone();
+        if self.propagate_tags.as_deref() == Some("TASK_DEFINITION") {
+            let new = definition
+                .tags
+                .iter()
+                .filter(|tag| all.iter().all(|mine| mine.key != tag.key));
+            let new: Tags = new.cloned().collect();
+            all.extend(new);
+            tags::check(&all).map_err(|error| refusals::tags(&error))?;
+        }
+        if self.enable_managed_tags {
+            all.push(Tag {
+                key: "aws:ecs:clusterName".into(),
+                value: cluster.name.to_string(),
+            });
+        }
+        Ok(all)
+    }
+}
+
+/// The answer of RunTask and StartTask. Tasks that were forgotten since (a token is remembered for longer) are said to be missing.
+pub(super) fn launched(scene: &Scene<'_>, outcome: &Outcome) -> Result<Bytes, Exception> {
+    let Reply::Tasks(ids) = &outcome.reply else {
+        return Err(outcome.strange());
+    };
+    let mut answer = TasksAnswer {
+        tasks: Vec::with_capacity(ids.len()),
+        failures: outcome.failures.clone(),
+    };
+    for id in ids {
+        match scene.state.task(id) {
+            Some(task) => answer
+                .tasks
+                .push(TaskJson::of(scene.state, scene.realm, task, true)),
+            None => answer.failures.push(Failure::missing(id.to_string())),
+        }
+    }
+    Ok(render::body(&answer))
+}

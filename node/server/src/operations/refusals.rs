@@ -1,0 +1,111 @@
+//! Every refusal of the state and of the planner as the exception that a caller sees: one table each.
+
+use quorate_core::arn::ReferenceError;
+use quorate_core::documents::{DefinitionError, TagError};
+use quorate_core::ids::{ClusterName, TaskId};
+use quorate_core::placement::{Refusal, Refused};
+use quorate_core::{Realm, Rejection, State};
+
+use super::exception::{Exception, Kind};
+use super::render::Failure;
+
+/// A container instance that does not exist, where one object was asked for.
+pub(super) fn instance_not_found() -> Exception {
+    Exception::invalid_parameter("The referenced container instance was not found.")
+}
+
+/// A client token came back with other parameters; names the tasks that it started.
+pub(super) fn token_conflict(tasks: &[TaskId], state: &State, realm: &Realm) -> Exception {
+    let known = tasks.iter().filter_map(|id| state.task(id));
+    let arns = known
+        .map(|task| realm.task(&task.cluster, task.id))
+        .collect();
+    Exception::conflict(
+        "The clientToken was used before with other parameters.",
+        arns,
+    )
+}
+
+/// What the replicated state refused.
+pub(super) fn rejection(rejection: &Rejection, state: &State, realm: &Realm) -> Exception {
+    match rejection {
+        Rejection::ClusterNotFound(_) => Exception::cluster_not_found(),
+        Rejection::ClusterInactive(_) => Exception::cluster_inactive(),
+        Rejection::ClusterHasInstances(_) => Exception::new(
+            Kind::ClusterContainsContainerInstances,
+            "The Cluster cannot be deleted while Container Instances are active or draining.",
+        ),
+        Rejection::ClusterHasTasks(_) => Exception::new(
+            Kind::ClusterContainsTasks,
+            "The Cluster cannot be deleted while Tasks are active.",
+        ),
+        Rejection::DefinitionNotFound(_) => Exception::task_definition_not_found(),
+        Rejection::DefinitionInactive(_) => definition_inactive(),
+        Rejection::TokenConflict { tasks } => token_conflict(tasks, state, realm),
+        Rejection::NoLongerFits { .. } => Exception::server(
+            "The cluster changed faster than the tasks could be placed. Nothing was started; try again.",
+        ),
+        Rejection::TaskNotFound(_) => Exception::task_not_found(),
+        Rejection::InstanceNotFound(_) => instance_not_found(),
+        Rejection::InstanceInactive(_) => {
+            Exception::invalid_parameter("The referenced container instance was inactive.")
+        }
+        Rejection::InstanceHasTasks(_) => {
+            Exception::invalid_parameter("Found running tasks on the instance.")
+        }
+        // Refusals of what agents and nodes propose; no operation proposes it.
+        Rejection::InstanceElsewhere { .. }
+        | Rejection::StaleSession(_)
+        | Rejection::NodeHasOtherStore { .. } => Exception::server(rejection.to_string()),
+    }
+}
+
+/// Why an instance took no (more) tasks: ECS's code, and what is behind it where the code does not say.
+pub(super) fn failure(refused: &Refused, cluster: &ClusterName, realm: &Realm) -> Failure {
+    let detail = match &refused.why {
+        Refusal::Attribute(name) => Some(format!(
+            "The container instance lacks the attribute {name}."
+        )),
+        Refusal::Ports(protocol) => Some(format!(
+            "A {} port is taken, or none is left.",
+            protocol.as_str()
+        )),
+        Refusal::Overcommitted => {
+            Some("Its tasks hold more than it has since it was registered again.".into())
+        }
+        Refusal::NotActive | Refusal::AgentDisconnected | Refusal::Cpu | Refusal::Memory => None,
+    };
+    Failure {
+        arn: realm.instance(cluster, refused.instance),
+        reason: refused.why.to_string(),
+        detail,
+    }
+}
+
+/// A revision that was deregistered is to be used.
+pub(super) fn definition_inactive() -> Exception {
+    Exception::client("TaskDefinition is inactive")
+}
+
+/// A reference that can name nothing of ours.
+pub(super) fn reference(error: &ReferenceError) -> Exception {
+    Exception::invalid_parameter(format!("Invalid identifier: {error}."))
+}
+
+/// A definition that ECS would not register.
+pub(super) fn definition(error: &DefinitionError) -> Exception {
+    Exception::client(error.to_string())
+}
+
+/// Tags that ECS would not take.
+pub(super) fn tags(error: &TagError) -> Exception {
+    Exception::invalid_parameter(error.to_string())
+}
+
+/// Something that the API has and that cannot work here yet: said clearly rather than accepted and ignored.
+pub(super) fn unsupported(what: &str) -> Exception {
+    Exception::new(
+        Kind::UnsupportedFeature,
+        format!("{what} is not supported by Quorate yet."),
+    )
+}

@@ -1,0 +1,68 @@
+//! State as the API shows it: values that borrow from the state and are serialised straight to bytes.
+
+pub(super) mod cluster;
+pub(super) mod definition;
+pub(super) mod instance;
+pub(super) mod task;
+
+use bytes::Bytes;
+use quorate_core::documents::Tag;
+use quorate_core::ids::ClusterName;
+use quorate_core::{Millis, Realm};
+use serde::Serialize;
+
+/// The bytes of an answer.
+pub(super) fn body(answer: &impl Serialize) -> Bytes {
+    serde_json::to_vec(answer)
+        .expect("answers have text keys and finite numbers")
+        .into()
+}
+
+/// A list that is always empty here.
+pub(super) type Nothing = [(); 0];
+
+/// What a Describe or a placement could not serve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Failure {
+    pub(super) arn: String,
+    pub(super) reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) detail: Option<String>,
+}
+
+impl Failure {
+    /// Something asked for by ARN, name or id does not exist.
+    pub(super) fn missing(arn: String) -> Self {
+        Self {
+            arn,
+            reason: "MISSING".into(),
+            detail: None,
+        }
+    }
+
+    /// A task or an instance of `cluster` does not exist; `text` is how the caller named it.
+    pub(super) fn missing_in(realm: &Realm, cluster: &ClusterName, kind: &str, text: &str) -> Self {
+        if text.starts_with("arn:") {
+            return Self::missing(text.to_owned());
+        }
+        let Realm { region, account } = realm;
+        Self::missing(format!(
+            "arn:aws:ecs:{region}:{account}:{kind}/{cluster}/{text}"
+        ))
+    }
+}
+
+/// The tags, if they were asked for.
+pub(super) fn tags(tags: &[Tag], wanted: bool) -> &[Tag] {
+    if wanted { tags } else { &[] }
+}
+
+/// An optional time as the API gives it.
+pub(super) fn seconds(at: Option<Millis>) -> Option<f64> {
+    at.map(Millis::as_epoch_seconds)
+}
+
+/// A text, unless it is empty.
+pub(super) fn text(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
