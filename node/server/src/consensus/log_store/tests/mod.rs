@@ -5,7 +5,6 @@
 mod damage;
 mod faults;
 mod kill;
-mod machine;
 mod reads;
 mod suite;
 mod veto;

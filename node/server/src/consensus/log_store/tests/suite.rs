@@ -1,11 +1,11 @@
-//! openraft's own storage suite, on both engines.
+//! openraft's own storage suite: log store and state machine as a node runs them, on both engines.
 
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
 use tempfile::TempDir;
 
+use super::super::super::machine::Machine;
 use super::super::super::types::Types;
-use super::machine::Machine;
 use super::{EngineKind, LogStore, config, open};
 
 struct Builder(EngineKind);
@@ -14,7 +14,9 @@ impl StoreBuilder<Types, LogStore, Machine, TempDir> for Builder {
     async fn build(&self) -> Result<(TempDir, LogStore, Machine), StorageError<Types>> {
         let dir = tempfile::tempdir().unwrap();
         let store = open(&config(&dir.path().join("node"), self.0)).unwrap();
-        Ok((dir, store, Machine::default()))
+        let snapshots = dir.path().join("node").join("snapshots");
+        let machine = Machine::open(&snapshots, "test", store.clone()).unwrap();
+        Ok((dir, store, machine))
     }
 }
 
