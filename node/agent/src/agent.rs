@@ -51,6 +51,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Agen
                     runtime: "process",
                     source,
                 })?;
+            if !process.has_limits() {
+                warn!("no cgroup can be made here: processes run without limits of memory and CPU");
+            }
             run_with(process, &config, identity, addresses, shutdown).await
         }
     }

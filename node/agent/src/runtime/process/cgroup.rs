@@ -20,6 +20,40 @@ const MIB: u64 = 1024 * 1024;
 const REMOVE_TRIES: u32 = 100;
 const REMOVE_AGAIN: Duration = Duration::from_millis(20);
 
+/// What a process may have; 0 = no limit of ours.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limits {
+    memory_mib: u64,
+    memory_reservation_mib: u64,
+    cpu_shares: u64,
+    cpu_limit_units: u64,
+}
+
+impl Limits {
+    /// Those of a container.
+    pub(super) fn of(spec: &ContainerSpec) -> Self {
+        Self {
+            memory_mib: spec.memory_mib,
+            memory_reservation_mib: spec.memory_reservation_mib,
+            cpu_shares: spec.cpu_shares,
+            cpu_limit_units: spec.cpu_limit_units,
+        }
+    }
+
+    /// Whether this process may hold others to limits, found by trying.
+    pub(super) fn are_to_be_had() -> bool {
+        let group = Group::create(&format!("probe-{}", std::process::id()), &Self::default());
+        let files = ["memory.max", "memory.limit_in_bytes"];
+        let mut places = group
+            .directories
+            .iter()
+            .flat_map(|directory| files.map(|file| directory.join(file)));
+        let has_limits = places.any(|place| place.exists());
+        group.is_discarded();
+        has_limits
+    }
+}
+
 /// The cgroups of one process: one in version 2, one for each controller in version 1, none where that is not allowed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Group {
@@ -27,8 +61,8 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Makes a group called `name` with the limits of `spec`, below the cgroup of this process where the kernel lets it.
-    pub(super) fn create(name: &str, spec: &ContainerSpec) -> Self {
+    /// Makes a group called `name` with `limits`, below the cgroup of this process where the kernel lets it.
+    pub(super) fn create(name: &str, limits: &Limits) -> Self {
         let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let is_v2 = Path::new(ROOT).join("cgroup.controllers").exists();
         let directories = if is_v2 {
@@ -41,7 +75,7 @@ impl Group {
         let made = group
             .directories
             .iter()
-            .try_for_each(|directory| make(directory).and_then(|()| limit(directory, spec)));
+            .try_for_each(|directory| make(directory).and_then(|()| limit(directory, limits)));
         match made {
             Ok(()) => group,
             Err(_not_allowed) => {
@@ -182,34 +216,34 @@ fn passes_on(directory: &Path) -> bool {
     })
 }
 
-fn limit_v2(directory: &Path, spec: &ContainerSpec) -> io::Result<()> {
+fn limit_v2(directory: &Path, limits: &Limits) -> io::Result<()> {
     if !directory.join("memory.max").exists() {
         return Ok(());
     }
-    if spec.memory_mib > 0 {
+    if limits.memory_mib > 0 {
         fs::write(
             directory.join("memory.max"),
-            (spec.memory_mib * MIB).to_string(),
+            (limits.memory_mib * MIB).to_string(),
         )?;
         // Not there without swap.
         let _ = fs::write(directory.join("memory.swap.max"), "0");
     }
-    if spec.memory_reservation_mib > 0 {
+    if limits.memory_reservation_mib > 0 {
         fs::write(
             directory.join("memory.low"),
-            (spec.memory_reservation_mib * MIB).to_string(),
+            (limits.memory_reservation_mib * MIB).to_string(),
         )?;
     }
-    if spec.cpu_shares > 0 {
+    if limits.cpu_shares > 0 {
         fs::write(
             directory.join("cpu.weight"),
-            weight(spec.cpu_shares).to_string(),
+            weight(limits.cpu_shares).to_string(),
         )?;
     }
-    if spec.cpu_limit_units > 0 {
+    if limits.cpu_limit_units > 0 {
         fs::write(
             directory.join("cpu.max"),
-            format!("{} {PERIOD_US}", quota_us(spec.cpu_limit_units)),
+            format!("{} {PERIOD_US}", quota_us(limits.cpu_limit_units)),
         )?;
     }
     Ok(())
@@ -251,18 +285,18 @@ fn parent_v1(own: &str, controller: &str) -> Option<PathBuf> {
     Some(if below.is_dir() { below } else { mount })
 }
 
-fn limit_v1(directory: &Path, spec: &ContainerSpec) -> io::Result<()> {
+fn limit_v1(directory: &Path, limits: &Limits) -> io::Result<()> {
     let limits = [
-        ("memory.limit_in_bytes", spec.memory_mib * MIB),
+        ("memory.limit_in_bytes", limits.memory_mib * MIB),
         (
             "memory.soft_limit_in_bytes",
-            spec.memory_reservation_mib * MIB,
+            limits.memory_reservation_mib * MIB,
         ),
-        ("cpu.shares", spec.cpu_shares),
+        ("cpu.shares", limits.cpu_shares),
         (
             "cpu.cfs_quota_us",
-            if spec.cpu_limit_units > 0 {
-                quota_us(spec.cpu_limit_units)
+            if limits.cpu_limit_units > 0 {
+                quota_us(limits.cpu_limit_units)
             } else {
                 0
             },

@@ -34,6 +34,9 @@ use super::{
 use crate::clock;
 use record::{Files, ShimRecord};
 
+/// This executable, which hands `process-shim ...` to [`shim_main`]. The link is resolved in the child, and leads to this program
+/// though its file was replaced by an upgrade.
+const SHIM: &str = "/proc/self/exe";
 /// How long a shim may take to say that its process runs; only a machine in deep trouble needs a second.
 const SHIM_WAIT: Duration = Duration::from_secs(20);
 /// The rest of a file name's 255 bytes is for the task's id, temporary names and cgroups.
@@ -44,21 +47,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The process runtime of one data directory.
 pub(crate) struct Process {
     home: PathBuf,
-    /// What is run as shim: an executable that hands `process-shim ...` to [`shim_main`].
-    shim: PathBuf,
 }
 
 impl Process {
-    /// Opens the runtime in an agent's data directory, with this executable as its shim.
+    /// Opens the runtime in an agent's data directory.
     pub(crate) fn open(data_dir: &Path) -> Result<Self, RuntimeError> {
-        // The link is resolved in the child, and leads to this program though its file was replaced by an upgrade.
-        Self::with_shim(data_dir, PathBuf::from("/proc/self/exe"))
-    }
-
-    fn with_shim(data_dir: &Path, shim: PathBuf) -> Result<Self, RuntimeError> {
         let home = data_dir.to_owned();
         record::prepare(&home).map_err(system("prepare the directory of processes"))?;
-        Ok(Self { home, shim })
+        Ok(Self { home })
+    }
+
+    /// Whether processes can be held to limits on this host.
+    pub(crate) fn has_limits(&self) -> bool {
+        cgroup::Limits::are_to_be_had()
     }
 
     fn sight(&self, files: &Files) -> Result<Option<Sighting>, RuntimeError> {
@@ -96,7 +97,7 @@ impl Process {
     }
 
     async fn launch(&self, files: &Files) -> Result<(), StartError> {
-        let mut command = Command::new(&self.shim);
+        let mut command = Command::new(SHIM);
         command
             .arg("process-shim")
             .arg("run")

@@ -20,7 +20,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 use tokio::time::sleep;
 
-use super::cgroup::Group;
+use super::cgroup::{Group, Limits};
 use super::launch;
 use super::record::{self, Files, ProcessMark, ShimRecord, Stat};
 use crate::clock;
@@ -95,7 +95,7 @@ async fn supervise(files: &Files) -> io::Result<()> {
         .spec()?
         .ok_or_else(|| io::Error::other("there is nothing to run"))?;
     let signals = Signals::listen()?;
-    let group = Group::create(files.id(), &spec);
+    let group = Group::create(files.id(), &Limits::of(&spec));
     let status = match start(files, &group) {
         Ok(child) => guard(child, signals, &group).await,
         Err(error) => Err(error),
