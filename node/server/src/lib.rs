@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod config;
 pub mod consensus;
+pub mod dispatch;
 pub mod entropy;
 pub mod gateway;
 pub mod http;
