@@ -3,7 +3,7 @@
 use super::Desk;
 use crate::command::{Change, NewInstance, Rejection, Reply};
 use crate::ids::{InstanceId, SessionId};
-use crate::state::{Instance, InstanceStatus, Resources, StopCode, Task};
+use crate::state::{Instance, InstanceStatus, Resources, StopCode};
 
 /// stoppedReason of tasks whose instance was lost.
 pub(super) const LOST_REASON: &str =
@@ -120,7 +120,7 @@ impl Desk<'_> {
         if instance.status == InstanceStatus::Inactive {
             return Err(Rejection::InstanceInactive(id));
         }
-        if !force && self.state.tasks_on(&id).any(Task::holds_resources) {
+        if !force && self.state.live_tasks_on(&id).next().is_some() {
             return Err(Rejection::InstanceHasTasks(id));
         }
         self.give_up_tasks(id, StopCode::TerminationNotice, DEREGISTERED_REASON);
@@ -138,14 +138,19 @@ impl Desk<'_> {
         Ok(Reply::Instance { id, incarnation: 0 })
     }
 
+    /// Once lost, an instance cannot be lost again before its agent comes back.
     pub(super) fn lose_instance(
         &mut self,
         id: InstanceId,
         session: SessionId,
     ) -> Result<Reply, Rejection> {
         let mut instance = self.instance_in_session(id, session)?;
+        let has_tasks = self.state.live_tasks_on(&id).next().is_some();
+        if !instance.connected && !has_tasks {
+            return Ok(Reply::Done);
+        }
         instance.connected = false;
-        instance.incarnation += 1;
+        instance.incarnation += u64::from(has_tasks);
         instance.connection_changed_at = self.now;
         instance.change_count += 1;
         self.state.put_instance(instance);
@@ -178,8 +183,7 @@ impl Desk<'_> {
     fn give_up_tasks(&mut self, id: InstanceId, code: StopCode, reason: &str) {
         let given_up: Vec<_> = self
             .state
-            .tasks_on(&id)
-            .filter(|task| task.holds_resources())
+            .live_tasks_on(&id)
             .map(|task| task.id)
             .collect();
         for task in given_up {

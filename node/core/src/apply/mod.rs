@@ -126,9 +126,9 @@ fn is_worth_remembering(command: &Command) -> bool {
         | Command::DeregisterDefinition { .. }
         | Command::StartTasks { .. }
         | Command::StopTask { .. }
+        | Command::RegisterInstance(_)
         | Command::DeregisterInstance { .. } => true,
-        Command::RegisterInstance(_)
-        | Command::Disconnect { .. }
+        Command::Disconnect { .. }
         | Command::LoseInstance { .. }
         | Command::Observe { .. }
         | Command::ExpireStops { .. }

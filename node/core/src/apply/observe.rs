@@ -66,6 +66,9 @@ impl Desk<'_> {
                     task.stop_code = seen.stop_code.or(Some(guess));
                     task.stopped_reason.clone_from(&seen.reason);
                 }
+                for container in &mut task.containers {
+                    container.status = ContainerStatus::Stopped;
+                }
                 task.desired = DesiredStatus::Stopped;
                 self.mark_stopped(task);
             }

@@ -1,5 +1,7 @@
 //! Tasks: started where the leader placed them, told to stop, ended without their agent, forgotten.
 
+use std::collections::{BTreeMap, BTreeSet, btree_map};
+
 use super::Desk;
 use crate::command::{Change, ClientToken, NewContainer, NewTask, Rejection, Reply};
 use crate::ids::TaskId;
@@ -54,7 +56,8 @@ impl Desk<'_> {
 
     /// Checks all before any is started. Tasks of one command may share an instance, hence the running view of those touched.
     fn check_all(&self, tasks: &[NewTask]) -> Result<(), Rejection> {
-        let mut view: std::collections::BTreeMap<_, Instance> = std::collections::BTreeMap::new();
+        let mut view: BTreeMap<_, Instance> = BTreeMap::new();
+        let mut ids = BTreeSet::new();
         for new in tasks {
             self.active_cluster(&new.cluster)?;
             let definition = self.state.definition(&new.definition);
@@ -67,7 +70,7 @@ impl Desk<'_> {
                 task: new.id,
                 instance: new.instance,
             };
-            if let std::collections::btree_map::Entry::Vacant(e) = view.entry(new.instance) {
+            if let btree_map::Entry::Vacant(e) = view.entry(new.instance) {
                 e.insert(
                     self.state
                         .instance(&new.instance)
@@ -79,7 +82,7 @@ impl Desk<'_> {
             let fits = instance.takes_tasks()
                 && instance.cluster == new.cluster
                 && has_room(instance, new);
-            if !fits || self.state.task(&new.id).is_some() {
+            if !fits || self.state.task(&new.id).is_some() || !ids.insert(new.id) {
                 return Err(gone());
             }
             reserve(instance, new);
@@ -260,11 +263,15 @@ fn new_container(new: &NewContainer) -> Container {
 }
 
 fn has_room(instance: &Instance, new: &NewTask) -> bool {
-    let taken =
-        |port| instance.registered.ports.contains(port) || instance.reserved.ports.contains(port);
+    let mut mine = BTreeSet::new();
+    let mut is_free = |port| {
+        let taken =
+            instance.registered.ports.contains(port) || instance.reserved.ports.contains(port);
+        !taken && mine.insert(port)
+    };
     instance.cpu_units_free() >= new.reserved.cpu_units
         && instance.memory_mib_free() >= new.reserved.memory_mib
-        && !new.reserved.ports.iter().any(taken)
+        && new.reserved.ports.iter().all(&mut is_free)
 }
 
 fn reserve(instance: &mut Instance, new: &NewTask) {

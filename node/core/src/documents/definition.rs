@@ -493,7 +493,7 @@ fn cpu_units(text: &str) -> Result<u64, DefinitionError> {
     let wrong = || DefinitionError::Task(format!("Invalid 'cpu' setting for task: {text}."));
     match strip_unit(text, "vcpu") {
         Some(cores) => thousandths(cores)
-            .map(|n| n * 1024 / 1000)
+            .and_then(of_1024)
             .ok_or_else(wrong),
         None => text.trim().parse().map_err(|_| wrong()),
     }
@@ -504,10 +504,15 @@ fn memory_mib(text: &str) -> Result<u64, DefinitionError> {
     let wrong = || DefinitionError::Task(format!("Invalid 'memory' setting for task: {text}."));
     match strip_unit(text, "gb") {
         Some(gigabytes) => thousandths(gigabytes)
-            .map(|n| n * 1024 / 1000)
+            .and_then(of_1024)
             .ok_or_else(wrong),
         None => text.trim().parse().map_err(|_| wrong()),
     }
+}
+
+/// Thousandths of a whole that has 1024 parts, as such parts.
+fn of_1024(thousandths: u64) -> Option<u64> {
+    thousandths.checked_mul(1024).map(|n| n / 1000)
 }
 
 fn strip_unit<'a>(text: &'a str, unit: &str) -> Option<&'a str> {
@@ -569,6 +574,7 @@ mod tests {
         assert_eq!(cpu_units("1024"), Ok(1024));
         assert_eq!(memory_mib("0.5GB"), Ok(512));
         assert!(cpu_units("many").is_err() && memory_mib("GB").is_err());
+        assert!(cpu_units("18446744073709551 vCPU").is_err());
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Launch {
         if self.cpu_units > 0 {
             self.cpu_units
         } else {
-            self.containers.iter().map(|c| c.cpu_units).sum()
+            sum(self.containers.iter().map(|c| c.cpu_units))
         }
     }
 
@@ -56,12 +56,14 @@ impl Launch {
         if self.memory_mib > 0 {
             self.memory_mib
         } else {
-            self.containers
-                .iter()
-                .map(ContainerSpec::memory_reserved)
-                .sum()
+            sum(self.containers.iter().map(ContainerSpec::memory_reserved))
         }
     }
+}
+
+/// What fits nowhere is asked for by its author, and refused by placement.
+fn sum(numbers: impl Iterator<Item = u64>) -> u64 {
+    numbers.fold(0, u64::saturating_add)
 }
 
 fn work_in(container: &mut LaunchContainer, change: &ContainerOverride) {

@@ -2,7 +2,7 @@
 
 use super::{Heard, Policy};
 use crate::command::Command;
-use crate::state::{Instance, InstanceStatus, State, Task};
+use crate::state::{Instance, InstanceStatus, State};
 
 pub(super) fn owed(state: &State, heard: &Heard, policy: &Policy) -> Vec<Command> {
     let live = state
@@ -15,7 +15,7 @@ pub(super) fn owed(state: &State, heard: &Heard, policy: &Policy) -> Vec<Command
 fn owed_to(state: &State, instance: &Instance, heard: &Heard, policy: &Policy) -> Option<Command> {
     let silence_ms = heard.silence_ms(&instance.id);
     let (id, session) = (instance.id, instance.session);
-    let has_tasks = || state.tasks_on(&id).any(Task::holds_resources);
+    let has_tasks = || state.live_tasks_on(&id).next().is_some();
     if silence_ms >= policy.lost_after_ms && has_tasks() {
         return Some(Command::LoseInstance {
             instance: id,

@@ -105,8 +105,8 @@ pub(super) struct Candidate<'a> {
 impl<'a> Candidate<'a> {
     pub(super) fn new(state: &State, instance: &'a Instance, group: &str) -> Self {
         let mates = state
-            .tasks_on(&instance.id)
-            .filter(|task| task.holds_resources() && task.group == group);
+            .live_tasks_on(&instance.id)
+            .filter(|task| task.group == group);
         Self {
             instance,
             cpu_units_free: instance.cpu_units_free(),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::write::{stopped_key, stopping_key};
-use super::{Instance, Resources, State, Task, TaskStatus};
+use super::{Container, ContainerStatus, Instance, Resources, State, Task, TaskStatus};
 
 /// A promise of the state, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,7 +18,7 @@ pub enum Invariant {
     TaskIsWhereItsClusterIs,
     /// Every task names a cluster, a definition and an instance that exist.
     TaskRefersToWhatExists,
-    /// I8: times and status tell the same story; a STOPPED task has an end and a reason.
+    /// I8: times and status tell the same story; a STOPPED task has an end, a reason and no container that lives on.
     TaskTimesMatchStatus,
     /// I16: no revision is above its family's count, and the count of ACTIVE ones is right.
     RevisionsAreCounted,
@@ -60,10 +60,7 @@ impl State {
 
     fn check_resources(&self, instance: &Instance, found: &mut Found) {
         let mut sum = Resources::default();
-        for task in self
-            .tasks_on(&instance.id)
-            .filter(|task| task.holds_resources())
-        {
+        for task in self.live_tasks_on(&instance.id) {
             sum.cpu_units += task.reserved.cpu_units;
             sum.memory_mib += task.reserved.memory_mib;
             for port in &task.reserved.ports {
@@ -150,7 +147,9 @@ fn check_times(task: &Task, found: &mut Found) {
     let stopped = task.last == TaskStatus::Stopped;
     let has_end = task.stopped_at.is_some() && task.stop_code.is_some();
     let has_begun = task.last < TaskStatus::Running || stopped || task.started_at.is_some();
-    if stopped != has_end && (stopped || task.stopped_at.is_some()) || !has_begun {
+    let lives_on = |container: &Container| container.status != ContainerStatus::Stopped;
+    let outlived = stopped && task.containers.iter().any(lives_on);
+    if stopped != has_end && (stopped || task.stopped_at.is_some()) || !has_begun || outlived {
         found.add(
             Invariant::TaskTimesMatchStatus,
             format!("{} is {:?}", task.id, task.last),

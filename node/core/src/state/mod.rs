@@ -52,6 +52,8 @@ pub struct State {
 pub(crate) struct Indexes {
     pub(crate) tasks_by_cluster: Set<(ClusterName, TaskId)>,
     pub(crate) tasks_by_instance: Set<(InstanceId, TaskId)>,
+    /// Those of them that are not STOPPED.
+    pub(crate) live_by_instance: Set<(InstanceId, TaskId)>,
     pub(crate) instances_by_cluster: Set<(ClusterName, InstanceId)>,
     pub(crate) instances_by_token: Map<String, InstanceId>,
     /// Tasks told to stop and not STOPPED, by the time they were told plus their stop timeout.
@@ -192,6 +194,17 @@ impl State {
         let ids = self
             .index
             .tasks_by_instance
+            .range((*instance, low)..=(*instance, high));
+        ids.filter_map(|(_, id)| self.task(id))
+    }
+
+    /// The tasks that hold something of an instance, by id: those that are not STOPPED. However many have ended there, it costs
+    /// only what lives.
+    pub fn live_tasks_on(&self, instance: &InstanceId) -> impl Iterator<Item = &Task> {
+        let (low, high) = (TaskId::from_u128(0), TaskId::from_u128(u128::MAX));
+        let ids = self
+            .index
+            .live_by_instance
             .range((*instance, low)..=(*instance, high));
         ids.filter_map(|(_, id)| self.task(id))
     }

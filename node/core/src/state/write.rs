@@ -55,6 +55,12 @@ impl State {
                     .insert_mut((task.instance, task.id));
             }
         }
+        let live = (task.instance, task.id);
+        if task.holds_resources() {
+            self.index.live_by_instance.insert_mut(live);
+        } else {
+            self.index.live_by_instance.remove_mut(&live);
+        }
         if let Some(key) = stopping_key(&task) {
             self.index.stopping.insert_mut(key);
         }
@@ -73,6 +79,9 @@ impl State {
             .remove_mut(&(task.cluster.clone(), id));
         self.index
             .tasks_by_instance
+            .remove_mut(&(task.instance, id));
+        self.index
+            .live_by_instance
             .remove_mut(&(task.instance, id));
         stopping_key(&task).map(|key| self.index.stopping.remove_mut(&key));
         stopped_key(&task).map(|key| self.index.stopped.remove_mut(&key));
