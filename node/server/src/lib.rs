@@ -15,4 +15,9 @@ pub mod planner;
 pub mod steward;
 pub mod telemetry;
 
+mod listeners;
+mod node;
+
 pub use config::{Config, ConfigError};
+pub use listeners::BeginError;
+pub use node::{ServerError, run};
