@@ -7,8 +7,10 @@ use tracing_subscriber::EnvFilter;
 
 use crate::failure::{Exit, Failure};
 
-/// What is logged unless set: every decision of ours, and of libraries only what went wrong.
-const FILTER_DEFAULT: &str = "warn,quorate=info,quorate_server=info,quorate_agent=info";
+/// What is logged unless set: every decision of ours, and of libraries only what went wrong. openraft warns of each
+/// heartbeat that a dead node does not answer; that the node is gone, we log once ourselves.
+const FILTER_DEFAULT: &str =
+    "warn,openraft=error,quorate=info,quorate_server=info,quorate_agent=info";
 
 /// How a process logs; taken out of its settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

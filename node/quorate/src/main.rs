@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::commands::{Asking, agent, cluster, env, instance, node, status, task};
+use crate::commands::{Asking, agent, cluster, env, instance, node, server, status, task};
 use crate::failure::{Exit, Failure};
 use crate::signals::die_with;
 
@@ -80,6 +80,8 @@ enum Command {
         #[command(flatten)]
         asking: Asking,
     },
+    /// Run one node of the control plane
+    Server(server::ServerArgs),
     /// Run an agent: it runs tasks on this machine
     Agent(agent::AgentArgs),
     /// Serve HTTP on $PORT and say which task answers
@@ -103,6 +105,10 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Server(args) => {
+            bind_to_parent(args.die_with)?;
+            runtime(&mut Builder::new_multi_thread())?.block_on(server::run(args))
+        }
         Command::Agent(args) => {
             bind_to_parent(args.die_with)?;
             runtime(&mut Builder::new_multi_thread())?.block_on(agent::run(args))
@@ -123,7 +129,7 @@ async fn run_small(command: Command) -> Result<(), Failure> {
         Command::Instance { command, asking } => instance::run(command, &asking).await,
         Command::Node { command, asking } => node::run(command, &asking).await,
         Command::SampleApp(args) => sample_app::run(&args).await,
-        Command::Agent(_) | Command::Env(_) => {
+        Command::Server(_) | Command::Agent(_) | Command::Env(_) => {
             unreachable!("run() has its own arms for these")
         }
     }

@@ -68,8 +68,9 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
     let client = cluster::client(&layout)?;
 
     print(&format!(
-        "starting {} nodes and {} agents\n",
-        args.nodes, args.agents
+        "starting {} and {}\n",
+        counted(args.nodes, "node"),
+        counted(args.agents, "agent")
     ))?;
     let mut nodes = Group::start(
         &program,
@@ -263,6 +264,11 @@ impl Home {
     }
 }
 
+fn counted(count: u16, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
 /// How the user can call this executable: by its name if that leads here, else by its path, relative if that is shorter.
 fn called_as(program: &Path) -> String {
     let directories = std::env::var_os("PATH").unwrap_or_default();
@@ -273,9 +279,9 @@ fn called_as(program: &Path) -> String {
         return "quorate".to_owned();
     }
     let here = std::env::current_dir().unwrap_or_default();
-    program
-        .strip_prefix(here)
-        .unwrap_or(program)
-        .display()
-        .to_string()
+    match program.strip_prefix(here) {
+        Ok(below) if below.components().count() == 1 => format!("./{}", below.display()),
+        Ok(below) => below.display().to_string(),
+        Err(_elsewhere) => program.display().to_string(),
+    }
 }

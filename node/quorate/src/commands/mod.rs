@@ -6,6 +6,7 @@ pub(crate) mod dev;
 pub(crate) mod env;
 pub(crate) mod instance;
 pub(crate) mod node;
+pub(crate) mod server;
 pub(crate) mod status;
 pub(crate) mod task;
 

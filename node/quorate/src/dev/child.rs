@@ -17,18 +17,19 @@ use super::layout::Member;
 use crate::failure::{Exit, Failure};
 use crate::render::print;
 
-/// The pause before a dead child is started again, doubled each time up to the maximum.
-const PAUSE_MIN: Duration = Duration::from_millis(200);
-const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// The pause before a dead child is started again, doubled each time up to the maximum. The first is longer than an
+/// election, so that whoever kills the leader sees another node take over.
+const PAUSE_MIN: Duration = Duration::from_secs(2);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// A child that lived this long did not die of its start; its next pause is the shortest again.
-const STEADY: Duration = Duration::from_secs(10);
+const STEADY: Duration = Duration::from_secs(20);
 
 /// How long a child may close after SIGTERM: a node hands over and flushes, an agent reports, each in well under a second.
 const CLOSING: Duration = Duration::from_secs(10);
 
-/// Exit codes that starting again cannot mend: settings, data directory, disk, port.
-const HOPELESS: [i32; 4] = [64, 73, 74, 98];
+/// Exit codes that starting again cannot mend: usage, settings, data directory, disk, port.
+const HOPELESS: [i32; 5] = [2, 64, 73, 74, 98];
 
 /// How much of a log is shown when its process cannot run.
 const LOG_LINES_SHOWN: usize = 5;

@@ -66,11 +66,15 @@ impl Report<'_> {
             format!(" --base-port {}", self.base_port)
         };
         let kill = leader_pid.map_or_else(|| "PID".to_owned(), |pid| pid.to_string());
+        let after = match self.nodes.len() {
+            1 | 2 => "calls wait until dev has started it again",
+            _ => "calls go on, another node leads, dev starts it again",
+        };
         format!(
             "{}\n{}\nruntime: {runtime} ({why})\ndata:    {data}\n\n\
              Point AWS tools here:\n  eval \"$({program} env{base_port})\"\n\
              then try:\n  {program} status\n  aws ecs list-tasks\n  \
-             kill -9 {kill}    # the leader: calls go on, another node leads, dev starts it again\n",
+             kill -9 {kill}    # the leader: {after}\n",
             table(
                 &["NODE", "PID", "API", "PEER", "HEALTH", "ROLE", "LOG"],
                 node_rows

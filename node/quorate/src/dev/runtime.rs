@@ -37,9 +37,9 @@ pub(crate) async fn choose(
         runtime: wanted,
         ..Config::default()
     };
-    let detected = quorate_agent::detect(&config)
-        .await
-        .map_err(agent_failure)?;
+    let detected = quorate_agent::detect(&config).await.map_err(|error| {
+        agent_failure(error).next("start a Docker engine, or use --runtime process")
+    })?;
     let is_docker = detected.choice == RuntimeChoice::Docker;
     if !is_docker || !with_sample {
         return Ok(Chosen {
