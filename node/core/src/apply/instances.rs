@@ -181,11 +181,7 @@ impl Desk<'_> {
 
     /// Ends all tasks of an instance here and now, without its agent.
     fn give_up_tasks(&mut self, id: InstanceId, code: StopCode, reason: &str) {
-        let given_up: Vec<_> = self
-            .state
-            .live_tasks_on(&id)
-            .map(|task| task.id)
-            .collect();
+        let given_up: Vec<_> = self.state.live_tasks_on(&id).map(|task| task.id).collect();
         for task in given_up {
             self.end_task(task, code, reason);
         }

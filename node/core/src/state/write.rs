@@ -80,9 +80,7 @@ impl State {
         self.index
             .tasks_by_instance
             .remove_mut(&(task.instance, id));
-        self.index
-            .live_by_instance
-            .remove_mut(&(task.instance, id));
+        self.index.live_by_instance.remove_mut(&(task.instance, id));
         stopping_key(&task).map(|key| self.index.stopping.remove_mut(&key));
         stopped_key(&task).map(|key| self.index.stopped.remove_mut(&key));
         self.tasks.remove_mut(&id);
