@@ -86,11 +86,12 @@ impl ConsensusConfig {
 
     /// The same for openraft, which checks that the times fit each other.
     pub(super) fn for_raft(&self, cluster: &str) -> Result<Arc<Config>, ConfigError> {
+        let timeouts = self.election_timeouts();
         let config = Config {
             cluster_name: cluster.to_owned(),
             heartbeat_interval: as_ms(self.heartbeat),
-            election_timeout_min: as_ms(self.election.start),
-            election_timeout_max: as_ms(self.election.end),
+            election_timeout_min: as_ms(timeouts.start),
+            election_timeout_max: as_ms(timeouts.end),
             enable_pre_vote: Some(true),
             max_payload_entries: APPEND_ENTRIES,
             snapshot_policy: SnapshotPolicy::LogsSinceLast(self.snapshot_every),
@@ -101,8 +102,44 @@ impl ConsensusConfig {
         };
         config.validate().map(Arc::new)
     }
+
+    /// openraft's followers wait for the leader's lease, which is as long as the longest timeout, and then for a timeout besides: so the range
+    /// that is meant is shared out between the two.
+    fn election_timeouts(&self) -> Range<Duration> {
+        let lease = (self.election.end / 2).max(2 * self.heartbeat);
+        let shortest = self
+            .election
+            .start
+            .saturating_sub(lease)
+            .max(self.heartbeat * 3 / 2);
+        shortest..lease
+    }
 }
 
 fn as_ms(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn followers_wait_within_the_range_that_is_set() {
+        let mut config = ConsensusConfig::new(NodeId(1), Vec::new(), PathBuf::new());
+        for (heartbeat, min, max) in [(100, 600, 1200), (100, 1000, 2000), (50, 200, 400)] {
+            config.heartbeat = Duration::from_millis(heartbeat);
+            config.election = Duration::from_millis(min)..Duration::from_millis(max);
+            let raft = config.for_raft("c").expect("times that fit");
+            let lease = raft.election_timeout_max;
+            assert!(
+                lease + raft.election_timeout_min >= min,
+                "{heartbeat} {min}..{max}"
+            );
+            assert!(
+                lease + raft.election_timeout_max <= max,
+                "{heartbeat} {min}..{max}"
+            );
+        }
+    }
 }

@@ -159,6 +159,15 @@ impl Cluster {
         let _ = running.serving.await;
     }
 
+    /// Ends a node at once, in the middle of whatever it does: no hand-over, no last words.
+    pub(super) async fn kill(&mut self, node: u64) {
+        let running = self.nodes.remove(&node).unwrap();
+        running.stop.cancel();
+        let _ = running.serving.await;
+        let threads = running.consensus.shared.threads.own.lock().take();
+        threads.unwrap().shutdown_background();
+    }
+
     /// Removes what a stopped node has on disk.
     pub(super) fn wipe(&self, node: u64) {
         std::fs::remove_dir_all(self.directory(node)).unwrap();

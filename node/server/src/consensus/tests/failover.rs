@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use quorate_core::Reply;
+use tokio::time::Instant;
 
 use super::super::EngineKind;
 use super::cluster::{Cluster, create, deadline, has};
@@ -60,6 +61,21 @@ async fn writes_under_way_when_the_leader_goes_are_answered() {
         assert!(has(cluster.on(follower), &format!("steady-{at}")));
     }
     cluster.expect_equal_states().await;
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_dies_without_a_word_is_replaced() {
+    let mut cluster = Cluster::start(3, EngineKind::Segments).await;
+    let leader = cluster.leader().await;
+    cluster.write(leader, "before", 1).await;
+    let follower = cluster.follower().await;
+    let killed = Instant::now();
+    cluster.kill(leader).await;
+    cluster.write(follower, "after", 2).await;
+    println!("from the kill to the first write: {:?}", killed.elapsed());
+    cluster.on(follower).barrier(deadline()).await.unwrap();
+    assert!(has(cluster.on(follower), "before") && has(cluster.on(follower), "after"));
     cluster.end().await;
 }
 
