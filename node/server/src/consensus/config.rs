@@ -93,6 +93,9 @@ impl ConsensusConfig {
             election_timeout_min: as_ms(timeouts.start),
             election_timeout_max: as_ms(timeouts.end),
             enable_pre_vote: Some(true),
+            // By default a restarted leader goes on leading in its old term. But its followers may have committed entries that its
+            // own disk never got: it would write other entries under the same ids. It has to stand for election like anybody else.
+            enable_leader_restore: Some(false),
             max_payload_entries: APPEND_ENTRIES,
             snapshot_policy: SnapshotPolicy::LogsSinceLast(self.snapshot_every),
             max_in_snapshot_log_to_keep: self.entries_kept,
