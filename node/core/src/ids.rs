@@ -83,7 +83,7 @@ macro_rules! hex_id {
                 if from.is_human_readable() {
                     String::deserialize(from)?.parse().map_err(de::Error::custom)
                 } else {
-                    from.deserialize_bytes(SixteenBytes).map(Self)
+                    from.deserialize_bytes(SixteenBytes).map(Self::from_u128)
                 }
             }
         }

@@ -20,8 +20,8 @@ use crate::time::Millis;
 /// The number of this form. A reader takes this one only; a new form comes with a reader for the last.
 pub const FORMAT: u32 = 1;
 
-/// No row is larger: a task definition has 64 KiB, and everything else less.
-const ROW_MAX_BYTES: usize = 1 << 20;
+/// No row is larger: it holds what came in a few log entries, and the log takes none of more than 1 MiB.
+const ROW_MAX_BYTES: usize = 16 << 20;
 
 /// Bytes that are not a snapshot we can read.
 #[derive(Debug, thiserror::Error)]
@@ -162,8 +162,12 @@ fn read_row<T: DeserializeOwned>(from: &mut impl Read) -> Result<T, SnapshotErro
     if length > ROW_MAX_BYTES {
         return Err(SnapshotError::RowTooLarge(length));
     }
-    let mut bytes = vec![0; length];
-    from.read_exact(&mut bytes)?;
+    // Memory is taken as bytes arrive: a damaged length must not cost more than it delivers.
+    let mut bytes = Vec::new();
+    from.by_ref().take(length as u64).read_to_end(&mut bytes)?;
+    if bytes.len() < length {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    }
     Ok(codec::decode("snapshot row", &bytes)?)
 }
 

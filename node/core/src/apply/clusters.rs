@@ -30,6 +30,7 @@ impl Desk<'_> {
         Ok(Reply::Cluster(name.clone()))
     }
 
+    /// Tasks are looked at first: each is on an instance, and so would never be named.
     pub(super) fn delete_cluster(&mut self, name: &ClusterName) -> Result<Reply, Rejection> {
         let cluster = self
             .state
@@ -38,17 +39,17 @@ impl Desk<'_> {
         let mut cluster = cluster.clone();
         if self
             .state
-            .instances_in(name)
-            .any(|instance| instance.status != InstanceStatus::Inactive)
-        {
-            return Err(Rejection::ClusterHasInstances(name.clone()));
-        }
-        if self
-            .state
             .tasks_in(name)
             .any(|task| task.last != TaskStatus::Stopped)
         {
             return Err(Rejection::ClusterHasTasks(name.clone()));
+        }
+        if self
+            .state
+            .instances_in(name)
+            .any(|instance| instance.status != InstanceStatus::Inactive)
+        {
+            return Err(Rejection::ClusterHasInstances(name.clone()));
         }
         cluster.status = ClusterStatus::Inactive;
         self.state.put_cluster(cluster);

@@ -22,6 +22,10 @@ impl Desk<'_> {
             by_token
         };
         let instance = match known {
+            // Its id was minted for another before: it comes again, and is minted the next.
+            None if self.state.instance(&new.id).is_some() => {
+                return Err(Rejection::StaleSession(new.id));
+            }
             None => self.new_instance(new),
             Some(id) => self.returning_instance(id, new)?,
         };
@@ -74,7 +78,10 @@ impl Desk<'_> {
                 cluster: instance.cluster,
             });
         }
-        instance.connected = true;
+        if !instance.connected {
+            instance.connected = true;
+            instance.connection_changed_at = self.now;
+        }
         instance.session = new.session;
         instance.node = new.node;
         instance.registered = new.resources.clone();
@@ -87,7 +94,6 @@ impl Desk<'_> {
         instance.version = new.version.clone();
         instance.hostname.clone_from(&new.hostname);
         instance.is_overcommitted = instance.exceeds();
-        instance.connection_changed_at = self.now;
         instance.change_count += 1;
         Ok(instance)
     }
@@ -99,13 +105,20 @@ impl Desk<'_> {
     ) -> Result<Reply, Rejection> {
         let mut instance = self.instance_in_session(id, session)?;
         if instance.connected {
-            instance.connected = false;
-            instance.connection_changed_at = self.now;
-            instance.change_count += 1;
+            self.cut_off(&mut instance);
             self.state.put_instance(instance);
             self.touch(Change::Instance(id));
         }
         Ok(Reply::Done)
+    }
+
+    /// Its agent's stream stands no more, or did not stand before.
+    fn cut_off(&self, instance: &mut Instance) {
+        if instance.connected {
+            instance.connected = false;
+            instance.connection_changed_at = self.now;
+        }
+        instance.change_count += 1;
     }
 
     pub(super) fn deregister_instance(
@@ -130,12 +143,11 @@ impl Desk<'_> {
             .cloned()
             .expect("looked up above, and never removed");
         instance.status = InstanceStatus::Inactive;
-        instance.connected = false;
-        instance.connection_changed_at = self.now;
-        instance.change_count += 1;
+        self.cut_off(&mut instance);
+        let incarnation = instance.incarnation;
         self.state.put_instance(instance);
         self.touch(Change::Instance(id));
-        Ok(Reply::Instance { id, incarnation: 0 })
+        Ok(Reply::Instance { id, incarnation })
     }
 
     /// Once lost, an instance cannot be lost again before its agent comes back.
@@ -149,10 +161,8 @@ impl Desk<'_> {
         if !instance.connected && !has_tasks {
             return Ok(Reply::Done);
         }
-        instance.connected = false;
         instance.incarnation += u64::from(has_tasks);
-        instance.connection_changed_at = self.now;
-        instance.change_count += 1;
+        self.cut_off(&mut instance);
         self.state.put_instance(instance);
         self.give_up_tasks(id, StopCode::InfrastructureHealth, LOST_REASON);
         self.touch(Change::Instance(id));

@@ -102,6 +102,7 @@ impl Desk<'_> {
             task: new.id,
             instance: new.instance,
         });
+        self.touch(Change::Instance(new.instance));
         self.state.put_instance(instance);
         self.state.put_task(task);
     }
@@ -208,8 +209,8 @@ impl Desk<'_> {
             container.status = ContainerStatus::Stopped;
             reason.clone_into(&mut container.reason);
         }
-        task.stop_code = task.stop_code.or(Some(code));
-        if task.stopped_reason.is_empty() {
+        if task.stop_code.is_none() {
+            task.stop_code = Some(code);
             reason.clone_into(&mut task.stopped_reason);
         }
         task.desired = DesiredStatus::Stopped;

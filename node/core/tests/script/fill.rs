@@ -1,0 +1,143 @@
+//! What a script leaves out of a command: ordinary values, so that a script says only what it is about.
+
+use serde_json::{Value, json};
+
+/// The command with everything it needs.
+pub(crate) fn command(mut command: Value) -> Value {
+    let (name, body) = command
+        .as_object_mut()
+        .and_then(|members| members.iter_mut().next())
+        .expect("a command is an object of one member");
+    match name.as_str() {
+        "CreateCluster" => under(
+            body,
+            json!({"name": "default", "tags": [], "document": "{}"}),
+        ),
+        "RegisterDefinition" => definition(body),
+        "DeregisterDefinition" => definition_id(&mut body["id"]),
+        "StartTasks" => start(body),
+        "StopTask" => under(
+            body,
+            json!({"code": "UserInitiated", "reason": "stopped by hand"}),
+        ),
+        "RegisterInstance" => instance(body),
+        "Disconnect" | "LoseInstance" => under(body, json!({"session": "s1"})),
+        "DeregisterInstance" => under(body, json!({"force": false})),
+        "Observe" => observe(body),
+        "RecordNode" => under(
+            body,
+            json!({"store": "d1", "peer_address": "127.0.0.1:6571", "api_address": "127.0.0.1:6570", "version": "0.1.0"}),
+        ),
+        _ => {}
+    }
+    command
+}
+
+/// Adds what is missing, also inside members that are objects themselves.
+fn under(value: &mut Value, defaults: Value) {
+    let (Value::Object(members), Value::Object(defaults)) = (value, defaults) else {
+        return;
+    };
+    for (name, default) in defaults {
+        match members.get_mut(&name) {
+            Some(given) => under(given, default),
+            None => {
+                members.insert(name, default);
+            }
+        }
+    }
+}
+
+fn definition(body: &mut Value) {
+    let spec = json!({
+        "network_mode": "bridge", "cpu_units": 0, "memory_mib": 0, "containers": [],
+        "requires_attributes": [], "member_of": []
+    });
+    under(
+        body,
+        json!({
+            "family": "web", "document": "{}", "spec": spec, "tags": [],
+            "registered_by": "arn:aws:iam::000000000000:user/test"
+        }),
+    );
+}
+
+/// `"web:1"` is a family and a revision.
+fn definition_id(id: &mut Value) {
+    if let Some((family, revision)) = id.as_str().and_then(|text| text.rsplit_once(':')) {
+        *id = json!({"family": family, "revision": revision.parse::<u64>().expect("a revision")});
+    }
+}
+
+fn start(body: &mut Value) {
+    under(body, json!({"token": null}));
+    if let Value::Object(token) = &mut body["token"] {
+        let fingerprint = token["fingerprint"]
+            .as_u64()
+            .expect("a fingerprint is a number below 256");
+        token.insert("fingerprint".into(), vec![fingerprint; 32].into());
+        under(&mut body["token"], json!({"cluster": "default"}));
+    }
+    for task in body["tasks"].as_array_mut().expect("tasks is a list") {
+        let number = task["id"]
+            .as_str()
+            .expect("a task has an id")
+            .trim_start_matches('t')
+            .to_owned();
+        let container = json!({
+            "id": format!("c{number}"), "name": "web", "image": "web", "essential": true, "cpu_units": 100,
+            "memory_mib": 100, "memory_reservation_mib": 0, "bindings": []
+        });
+        under(
+            task,
+            json!({
+                "cluster": "default", "definition": "web:1", "instance": "i1",
+                "reserved": {"cpu_units": 100, "memory_mib": 100, "ports": []}, "containers": [container],
+                "group": "family:web", "started_by": "", "overrides": "{}", "tags": [],
+                "launch_type": "EXTERNAL", "stop_timeout_ms": 30_000, "enable_execute_command": false
+            }),
+        );
+        definition_id(&mut task["definition"]);
+    }
+}
+
+fn instance(body: &mut Value) {
+    let token = format!(
+        "token of {}",
+        body["id"].as_str().expect("an instance has an id")
+    );
+    under(
+        body,
+        json!({
+            "returning": false, "cluster": "default", "token": token, "session": "s1", "node": 1,
+            "resources": {"cpu_units": 1024, "memory_mib": 1024, "ports": []},
+            "dynamic_ports": {"first": 61000, "last": 65535}, "attributes": {}, "tags": [],
+            "version": {"agent_version": "0.1.0", "agent_hash": "", "docker_version": ""}, "hostname": "host"
+        }),
+    );
+}
+
+fn observe(body: &mut Value) {
+    under(body, json!({"session": "s1"}));
+    for task in body["tasks"].as_array_mut().expect("tasks is a list") {
+        under(
+            task,
+            json!({
+                "containers": [], "pull_started_at": null, "pull_stopped_at": null,
+                "execution_stopped_at": null, "stop_code": null, "reason": ""
+            }),
+        );
+        for container in task["containers"]
+            .as_array_mut()
+            .expect("containers is a list")
+        {
+            under(
+                container,
+                json!({
+                    "name": "web", "runtime_id": "", "exit_code": null, "reason": "", "image_digest": "",
+                    "bindings": []
+                }),
+            );
+        }
+    }
+}

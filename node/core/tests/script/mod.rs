@@ -1,0 +1,248 @@
+//! Runs one script and writes down what came of it.
+//!
+//! The steps, each on one line at the left margin; `#` begins a comment:
+//!
+//! ```text
+//! at MS apply COMMAND            one entry of one command (serde's JSON; `fill` adds what a script leaves out)
+//! at MS apply [COMMAND, ...]     one entry of several
+//! at MS apply request N COMMAND  the same, as request N; otherwise each has a request of its own
+//! at MS duties office=MS iN=MS   what a leader owes at that time, that long in office, having heard of iN that long ago
+//! place COUNT KEY=VALUE ...      cluster, group, cpu, memory, ports (`tcp/80`; port 0 is any), attributes
+//! place on iN KEY=VALUE ...      the same, on one instance
+//! show KIND ID                   a row: task, instance, cluster, definition, family, token, node; or `show tasks`
+//! ```
+//!
+//! Ids are short: `t1` is a task, `i1` an instance, `s1` a session, `d1` a store (disk), `c1` a container.
+
+pub(crate) mod fill;
+pub(crate) mod seen;
+mod show;
+pub(crate) mod words;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use quorate_core::ids::{InstanceId, RequestId};
+use quorate_core::placement::{Need, Refusal, place_on};
+use quorate_core::{
+    Change, Command, Entry, Heard, Item, Millis, Policy, Problem, State, apply, duties, place,
+    snapshot,
+};
+use serde_json::Value;
+
+use seen::Seen;
+use words::{Words, long, port_spec, short};
+
+/// Requests that a script does not number start here.
+const OWN_REQUESTS: u128 = 1_000_000;
+
+/// The script's text with what its steps really come to.
+pub(crate) fn run(name: &str, text: &str, seen: &mut Seen) -> String {
+    let mut stage = Stage {
+        state: State::default(),
+        requests: OWN_REQUESTS,
+        out: String::new(),
+    };
+    for (number, line) in text.lines().enumerate() {
+        if line.starts_with(' ') {
+            continue;
+        }
+        stage.out.push_str(line);
+        stage.out.push('\n');
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let place = format!("{name}:{}", number + 1);
+        stage.step(line, seen, &place);
+        stage.check(&place);
+    }
+    stage.out
+}
+
+struct Stage {
+    state: State,
+    requests: u128,
+    out: String,
+}
+
+impl Stage {
+    fn step(&mut self, line: &str, seen: &mut Seen, place: &str) {
+        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match verb {
+            "at" => {
+                let (at, rest) = rest
+                    .split_once(' ')
+                    .unwrap_or_else(|| panic!("{place}: at MS what?"));
+                let at = Millis(
+                    at.parse()
+                        .unwrap_or_else(|_| panic!("{place}: {at} is no time")),
+                );
+                match rest.split_once(' ') {
+                    Some(("apply", what)) => self.apply(at, what, seen, place),
+                    Some(("duties", what)) => self.duties(at, what),
+                    _ => panic!("{place}: at MS apply | duties ..."),
+                }
+            }
+            "place" => self.place(rest, seen),
+            "show" => {
+                let shown = show::show(&self.state, rest);
+                self.say(&shown);
+            }
+            other => panic!("{place}: {other} is no step"),
+        }
+    }
+
+    fn apply(&mut self, at: Millis, what: &str, seen: &mut Seen, place: &str) {
+        let (request, json) = match what
+            .strip_prefix("request ")
+            .and_then(|rest| rest.split_once(' '))
+        {
+            Some((number, json)) => (Some(number.parse().expect("a request is a number")), json),
+            None => (None, what),
+        };
+        let value: Value =
+            serde_json::from_str(json).unwrap_or_else(|error| panic!("{place}: {error}"));
+        let commands = match value {
+            Value::Array(commands) => commands,
+            one => vec![one],
+        };
+        let items = commands.into_iter().map(|command| {
+            self.requests += 1;
+            let command = serde_json::from_value(long(fill::command(command)));
+            Item {
+                request: RequestId::from_u128(request.unwrap_or(self.requests)),
+                command: command.unwrap_or_else(|error| panic!("{place}: {error}")),
+            }
+        });
+        let entry = Entry {
+            at,
+            items: items.collect(),
+        };
+        let index = self.state.applied_index() + 1;
+        let applied = apply(&mut self.state, index, &entry);
+        for (item, outcome) in entry.items.iter().zip(&applied.outcomes) {
+            seen.outcome(&item.command, outcome);
+            let line = match outcome {
+                Ok(reply) => format!("ok {}", short(reply)),
+                Err(rejection) => format!("rejected {}", short(rejection)),
+            };
+            self.say(&line);
+        }
+        if !applied.changes.is_empty() {
+            let changes: Vec<String> = applied.changes.iter().map(change).collect();
+            self.say(&format!("changed {}", changes.join(", ")));
+        }
+    }
+
+    fn duties(&mut self, now: Millis, what: &str) {
+        let words = Words::parse(what);
+        let instance = |(name, silent): (&str, &str)| -> Option<(InstanceId, u64)> {
+            Some((
+                words::instance(name)?,
+                silent.parse().expect("silence in ms"),
+            ))
+        };
+        let silent_ms: BTreeMap<_, _> = words.pairs().filter_map(instance).collect();
+        let heard = Heard {
+            office_ms: words.number("office", 0),
+            silent_ms,
+        };
+        let owed = duties(&self.state, &heard, &Policy::default(), now);
+        if owed.is_empty() {
+            self.say("nothing");
+        }
+        for command in &owed {
+            self.say(&format!("owed {}", short::<Command>(command)));
+        }
+    }
+
+    fn place(&mut self, what: &str, seen: &mut Seen) {
+        let words = Words::parse(what);
+        let need = Need {
+            cpu_units: words.number("cpu", 100),
+            memory_mib: words.number("memory", 100),
+            ports: words.list("ports").map(port_spec).collect(),
+            attributes: words.list("attributes").map(str::to_owned).collect(),
+        };
+        let cluster = words
+            .text("cluster", "default")
+            .parse()
+            .expect("a cluster's name");
+        let mut problem = Problem {
+            state: &self.state,
+            cluster: &cluster,
+            need: &need,
+            group: words.text("group", "family:web"),
+            count: 1,
+        };
+        let mut lines = Vec::new();
+        let mut refuse = |who: &InstanceId, why: &Refusal| {
+            seen.refusal(why);
+            format!("refused {} {why:?} ({why})", short(who))
+        };
+        if let Some(on) = what.strip_prefix("on ") {
+            let id = on
+                .split(' ')
+                .next()
+                .and_then(words::instance)
+                .expect("place on iN");
+            let instance = self.state.instance(&id).expect("an instance that exists");
+            lines.push(match place_on(&problem, instance) {
+                Ok(placed) => placement(&placed),
+                Err(why) => refuse(&id, &why),
+            });
+        } else {
+            problem.count = what
+                .split(' ')
+                .next()
+                .and_then(|n| n.parse().ok())
+                .expect("place COUNT");
+            let plan = place(&problem);
+            lines.extend(plan.placed.iter().map(placement));
+            lines.extend(
+                plan.refused
+                    .iter()
+                    .map(|one| refuse(&one.instance, &one.why)),
+            );
+        }
+        for line in lines {
+            self.say(&line);
+        }
+    }
+
+    fn say(&mut self, lines: &str) {
+        for line in lines.lines() {
+            writeln!(self.out, "  {line}").expect("writing to memory");
+        }
+    }
+
+    fn check(&self, place: &str) {
+        assert_eq!(self.state.check(), [], "{place}");
+        let mut bytes = Vec::new();
+        snapshot::write(&self.state, &mut bytes).expect("writing to memory");
+        let read = snapshot::read(&mut bytes.as_slice())
+            .unwrap_or_else(|error| panic!("{place}: {error}"));
+        assert!(
+            read == self.state,
+            "{place}: a snapshot reads back as another state"
+        );
+        assert_eq!(read.digest(), self.state.digest(), "{place}");
+    }
+}
+
+fn placement(placed: &quorate_core::placement::Placement) -> String {
+    let ports: Vec<String> = placed.ports.iter().map(words::port).collect();
+    format!("placed {} {}", short(&placed.instance), ports.join(","))
+        .trim_end()
+        .to_owned()
+}
+
+fn change(change: &Change) -> String {
+    match change {
+        Change::Cluster(name) => format!("cluster {name}"),
+        Change::Definition(id) => format!("definition {id}"),
+        Change::Task { task, instance } => format!("task {} on {}", short(task), short(instance)),
+        Change::Instance(id) => format!("instance {}", short(id)),
+        Change::Node(id) => format!("node {id}"),
+    }
+}

@@ -1,0 +1,52 @@
+//! Which commands, rejections and refusals the scripts have shown.
+
+use std::collections::BTreeSet;
+
+use quorate_core::placement::Refusal;
+use quorate_core::{Command, Outcome, Rejection};
+
+/// The names of all variants, and the name of one: a variant that is missing here does not compile.
+macro_rules! variants {
+    ($type:ident, $all:ident, $name:ident: $($variant:ident),+ $(,)?) => {
+        const $all: &[&str] = &[$(concat!(stringify!($type), "::", stringify!($variant))),+];
+
+        fn $name(value: &$type) -> &'static str {
+            match value {
+                $($type::$variant { .. } => concat!(stringify!($type), "::", stringify!($variant)),)+
+            }
+        }
+    };
+}
+
+variants!(Command, COMMANDS, command: CreateCluster, DeleteCluster, RegisterDefinition, DeregisterDefinition, StartTasks,
+    StopTask, RegisterInstance, Disconnect, DeregisterInstance, LoseInstance, Observe, ExpireStops, Forget, RecordNode);
+variants!(Rejection, REJECTIONS, rejection: ClusterNotFound, ClusterInactive, ClusterHasInstances, ClusterHasTasks,
+    DefinitionNotFound, DefinitionInactive, TokenConflict, NoLongerFits, TaskNotFound, InstanceNotFound, InstanceInactive,
+    InstanceHasTasks, InstanceElsewhere, StaleSession, NodeHasOtherStore);
+variants!(Refusal, REFUSALS, refusal: NotActive, AgentDisconnected, Overcommitted, Cpu, Memory, Ports, Attribute);
+
+/// What has been shown.
+#[derive(Default)]
+pub(crate) struct Seen(BTreeSet<&'static str>);
+
+impl Seen {
+    /// A command counts where it was carried out.
+    pub(crate) fn outcome(&mut self, what: &Command, outcome: &Outcome) {
+        self.0.insert(match outcome {
+            Ok(_) => command(what),
+            Err(why) => rejection(why),
+        });
+    }
+
+    pub(crate) fn refusal(&mut self, why: &Refusal) {
+        self.0.insert(refusal(why));
+    }
+
+    pub(crate) fn missing(&self) -> Vec<String> {
+        let all = [COMMANDS, REJECTIONS, REFUSALS].concat();
+        all.into_iter()
+            .filter(|name| !self.0.contains(name))
+            .map(str::to_owned)
+            .collect()
+    }
+}

@@ -1,0 +1,187 @@
+//! Rows of the state, as scripts show them: the members that behaviour is told by.
+
+use std::fmt::Write as _;
+
+use quorate_core::Millis;
+use quorate_core::State;
+use quorate_core::state::{Container, Instance, Resources, Task};
+
+use super::words::{instance, port, short, task};
+
+/// The lines of `show WHAT`.
+pub(crate) fn show(state: &State, what: &str) -> String {
+    let words: Vec<&str> = what.split(' ').collect();
+    let shown = match words[..] {
+        ["tasks"] => return tasks(state),
+        ["task", id] => state.task(&task(id).expect("show task tN")).map(of_task),
+        ["instance", id] => state
+            .instance(&instance(id).expect("show instance iN"))
+            .map(of_instance),
+        ["cluster", name] => state
+            .cluster(&name.parse().expect("a name"))
+            .map(|cluster| {
+                let tags = short(&cluster.tags);
+                format!(
+                    "{} created={} tags={tags} document={}",
+                    cluster.status.as_str(),
+                    cluster.created_at.0,
+                    cluster.document.text()
+                )
+            }),
+        ["definition", id] => state
+            .definition(&id.parse().expect("family:revision"))
+            .map(|one| {
+                let end = one
+                    .deregistered_at
+                    .map(|at| format!(" deregistered={}", at.0))
+                    .unwrap_or_default();
+                format!(
+                    "{} registered={}{end}",
+                    one.status.as_str(),
+                    one.registered_at.0
+                )
+            }),
+        ["family", name] => state
+            .families()
+            .find(|(family, _)| family.as_str() == name)
+            .map(|(family, record)| {
+                let newest = state
+                    .newest_definition(family)
+                    .map_or("none".to_owned(), |one| one.id.to_string());
+                format!(
+                    "last_revision={} active={} newest={newest}",
+                    record.last_revision, record.active_count
+                )
+            }),
+        ["token", cluster, token] => state
+            .token(&cluster.parse().expect("a name"), token)
+            .map(|record| format!("{} at={}", short(&record.tasks), record.at.0)),
+        ["node", id] => state
+            .nodes()
+            .find(|node| node.node.to_string() == id)
+            .map(|node| {
+                format!(
+                    "store={} peer={} api={} version={} recorded={}",
+                    short(&node.store),
+                    node.peer_address,
+                    node.api_address,
+                    node.version,
+                    node.recorded_at.0
+                )
+            }),
+        _ => panic!("show {what}?"),
+    };
+    shown.unwrap_or_else(|| "none".to_owned())
+}
+
+fn tasks(state: &State) -> String {
+    let lines: Vec<String> = state
+        .tasks()
+        .map(|task| {
+            format!(
+                "{} {} on {}",
+                short(&task.id),
+                task.last.as_str(),
+                short(&task.instance)
+            )
+        })
+        .collect();
+    if lines.is_empty() {
+        "none".to_owned()
+    } else {
+        lines.join("\n")
+    }
+}
+
+fn of_task(task: &Task) -> String {
+    let mut text = format!(
+        "{} desired={} on={} version={} incarnation={} index={}\n",
+        task.last.as_str(),
+        task.desired.as_str(),
+        short(&task.instance),
+        task.version,
+        task.incarnation,
+        task.assigned_index
+    );
+    let times = [
+        ("created", Some(task.created_at)),
+        ("pull_started", task.pull_started_at),
+        ("pull_stopped", task.pull_stopped_at),
+        ("started", task.started_at),
+        ("stopping", task.stopping_at),
+        ("execution_stopped", task.execution_stopped_at),
+        ("stopped", task.stopped_at),
+    ];
+    let given = times
+        .iter()
+        .filter_map(|(name, at)| at.map(|Millis(at)| format!("{name}={at}")));
+    text.push_str(&given.collect::<Vec<_>>().join(" "));
+    if let Some(code) = task.stop_code {
+        write!(text, "\n{}: {}", code.as_str(), task.stopped_reason).expect("writing to memory");
+    }
+    for container in &task.containers {
+        text.push('\n');
+        text.push_str(&of_container(container));
+    }
+    text
+}
+
+fn of_container(container: &Container) -> String {
+    let mut text = format!("container {} {}", container.name, container.status.as_str());
+    let mut add = |name: &str, value: String| {
+        if !value.is_empty() {
+            write!(text, " {name}={value}").expect("writing to memory");
+        }
+    };
+    add(
+        "exit",
+        container
+            .exit_code
+            .map(|code| code.to_string())
+            .unwrap_or_default(),
+    );
+    add("runtime", container.runtime_id.clone());
+    add("digest", container.image_digest.clone());
+    let bindings = container
+        .bindings
+        .iter()
+        .map(|one| format!("{}:{}", one.container_port, port(&one.host)));
+    add("bindings", bindings.collect::<Vec<_>>().join(","));
+    add("reason", container.reason.clone());
+    text
+}
+
+fn of_instance(instance: &Instance) -> String {
+    let link = if instance.connected {
+        "connected"
+    } else {
+        "disconnected"
+    };
+    let overcommitted = if instance.is_overcommitted {
+        " overcommitted"
+    } else {
+        ""
+    };
+    format!(
+        "{} {link}{overcommitted} session={} node={} incarnation={} changes={} link_changed={} dynamic_cursor={}\nregistered {}\nreserved {}",
+        instance.status.as_str(),
+        short(&instance.session),
+        instance.node,
+        instance.incarnation,
+        instance.change_count,
+        instance.connection_changed_at.0,
+        instance.dynamic_cursor,
+        of_resources(&instance.registered),
+        of_resources(&instance.reserved),
+    )
+}
+
+fn of_resources(resources: &Resources) -> String {
+    let ports: Vec<String> = resources.ports.iter().map(port).collect();
+    format!(
+        "cpu={} memory={} ports={}",
+        resources.cpu_units,
+        resources.memory_mib,
+        ports.join(",")
+    )
+}
