@@ -10,6 +10,8 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::RwLock;
@@ -28,6 +30,10 @@ const VALUE_BYTES: usize = 64 << 10;
 const CACHE_BYTES: u64 = 64 << 20;
 /// sled reclaims segments mostly in its flusher thread; this is the interval that passed the power-cut runs.
 const FLUSH_EVERY_MS: u64 = 500;
+/// How often, and how far apart, a database is tried that this process has only just closed: ten seconds in all, which only a
+/// stalled machine needs.
+const LOCK_TRIES: u32 = 200;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// Format, CRC32C, and then the message.
 const NOTE_PREFIX_BYTES: usize = 5;
 /// The format of votes, positions and catalogue values.
@@ -56,14 +62,7 @@ impl SledLog {
     pub(super) fn open(dir: &Path) -> Result<(SledLog, Head), EngineError> {
         fs::create_dir_all(dir).map_err(EngineError::io("create", dir))?;
         remove_half_snapshots(dir)?;
-        let db = sled::Config::new()
-            .path(dir)
-            .segment_size(SEGMENT_BYTES)
-            .flush_every_ms(Some(FLUSH_EVERY_MS))
-            .mode(sled::Mode::HighThroughput)
-            .cache_capacity(CACHE_BYTES)
-            .open()
-            .map_err(in_sled("open"))?;
+        let db = open_db(dir)?;
         let path = dir.join("db");
         let file = File::open(&path).map_err(EngineError::io("open", &path))?;
         db.flush().map_err(in_sled("flush"))?;
@@ -150,6 +149,30 @@ impl LogEngine for SledLog {
             blob_files,
         })
     }
+}
+
+/// Opens the database. The data directory's lock keeps other processes out, so a lock of sled's can only be an earlier handle of
+/// this process, which sled's own threads let go a little after it was dropped: that is worth waiting for.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "opening a store blocks its thread anyway, and is not simulated"
+)]
+fn open_db(dir: &Path) -> Result<sled::Db, EngineError> {
+    let config = sled::Config::new()
+        .path(dir)
+        .segment_size(SEGMENT_BYTES)
+        .flush_every_ms(Some(FLUSH_EVERY_MS))
+        .mode(sled::Mode::HighThroughput)
+        .cache_capacity(CACHE_BYTES);
+    for _ in 1..LOCK_TRIES {
+        match config.open() {
+            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                thread::sleep(LOCK_PAUSE);
+            }
+            opened => return opened.map_err(in_sled("open")),
+        }
+    }
+    config.open().map_err(in_sled("open"))
 }
 
 /// Removes what a crash during sled's own start leaves behind; the next start would take it for damage.
