@@ -39,6 +39,8 @@ const BACK_OFF_MOST: Duration = Duration::from_secs(2);
 const BRIEF: Duration = Duration::from_secs(1);
 /// A registration this agent gave up may be committed late and supersede the next one; it can linger no longer than this.
 const ECHO_OF_ONESELF: Duration = Duration::from_secs(30);
+/// What one word of a node may have: a full set is one word, however many tasks with the largest definitions are in it.
+const WORD_BYTES: usize = 64 << 20;
 /// Words on their way to the stream: one report, one heartbeat, and slack.
 const OUTBOX: usize = 16;
 
@@ -184,6 +186,7 @@ impl Session {
             .expect("the outbox is new and has room");
         let opened = async {
             let mut inbound = AgentGatewayClient::new(channel)
+                .max_decoding_message_size(WORD_BYTES)
                 .session(ReceiverStream::new(outbox))
                 .await?
                 .into_inner();

@@ -22,6 +22,7 @@ use quorate_core::Realm;
 use quorate_core::ids::NodeId;
 use quorate_proto::agent::agent_gateway_server::{AgentGateway, AgentGatewayServer};
 use quorate_proto::agent::{FromAgent, ToAgent};
+use tokio::runtime::Handle;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -53,12 +54,15 @@ struct Desk {
     node: NodeId,
     roster: Roster,
     streams: Arc<Semaphore>,
+    /// Where conversations run: not where they are served from, which is where Raft runs.
+    runtime: Handle,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl Dispatch {
-    /// Begins to follow the state; agents are served once [`Dispatch::service`] is mounted. Call it inside a runtime.
+    /// Begins to follow the state, and serves agents once [`Dispatch::service`] is mounted; all of it runs on the caller's runtime,
+    /// wherever the service is mounted.
     #[must_use]
     pub fn new(consensus: Consensus, realm: Realm, node: NodeId) -> Self {
         let desk = Arc::new(Desk {
@@ -67,6 +71,7 @@ impl Dispatch {
             node,
             roster: Roster::default(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            runtime: Handle::current(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
@@ -107,7 +112,8 @@ impl AgentGateway for Dispatch {
         let (say, outbox) = mpsc::channel(OUTBOX_WORDS);
         let conversation =
             Conversation::new(Arc::clone(&self.desk), request.into_inner(), say, seat);
-        self.desk.tasks.spawn(conversation.run());
+        let desk = &self.desk;
+        desk.tasks.spawn_on(conversation.run(), &desk.runtime);
         Ok(Response::new(ReceiverStream::new(outbox)))
     }
 }

@@ -31,10 +31,7 @@ pub(super) struct Owed {
 
 /// All that the agent of `instance` is owed.
 pub(super) fn owed(state: &State, instance: InstanceId, sent: &Sent) -> Owed {
-    let live = state
-        .tasks_on(&instance)
-        .filter(|task| task.holds_resources())
-        .map(|task| task.id);
+    let live = state.live_tasks_on(&instance).map(|task| task.id);
     let tasks: BTreeSet<TaskId> = live.chain(sent.0.keys().copied()).collect();
     owed_of(state, instance, sent, &tasks)
 }

@@ -57,8 +57,8 @@ fn register(number: u128, by: u128) -> Command {
         session: session(by),
         node: NodeId(1),
         resources: Resources {
-            cpu_units: 4096,
-            memory_mib: 4096,
+            cpu_units: 65_536,
+            memory_mib: 65_536,
             ports: BTreeSet::new(),
         },
         dynamic_ports: PortRange::default(),
