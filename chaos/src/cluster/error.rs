@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use quorate_client::ConfigError;
 
@@ -40,10 +39,8 @@ pub enum ClusterError {
         wanted: &'static str,
     },
     /// The cluster does not serve.
-    #[error("after {limit:?} {what}")]
+    #[error("{what}")]
     NotServing {
-        /// The time that was given.
-        limit: Duration,
         /// What is missing, with the end of a log where a process has ended.
         what: String,
     },

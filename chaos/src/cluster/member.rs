@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::options::{ClusterOptions, REGION};
 use super::process::{Invocation, ProcessId};
 
+/// Fifty agents have room above the kernel's ephemeral ports.
+const DYNAMIC_PORTS_FIRST: usize = 61_000;
+const DYNAMIC_PORTS_EACH: usize = 90;
+
 /// What a member is to the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -147,6 +151,8 @@ pub(super) fn draw_up(options: &ClusterOptions, identity: &Identity, ports: &[u1
             &peers,
             "--runtime",
             options.runtime.name(),
+            "--dynamic-ports",
+            &dynamic_ports(id),
         ]);
         arguments.extend(options.agent_arguments.iter().cloned());
         member(
@@ -187,6 +193,12 @@ fn member(
         process: None,
         invocation,
     }
+}
+
+/// The agent's own range of host ports, above the kernel's ephemeral ones: agents on one machine must not share any.
+fn dynamic_ports(agent: usize) -> String {
+    let first = DYNAMIC_PORTS_FIRST + (agent - 1) * DYNAMIC_PORTS_EACH;
+    format!("{first}-{}", first + DYNAMIC_PORTS_EACH - 1)
 }
 
 fn local(port: u16) -> String {

@@ -383,8 +383,7 @@ impl Cluster {
         while self.member(name)?.is_alive() {
             if std::time::Instant::now() >= deadline {
                 return Err(ClusterError::NotServing {
-                    limit,
-                    what: format!("{name} has not ended"),
+                    what: format!("after {limit:?} {name} has not ended"),
                 });
             }
             std::thread::sleep(POLL_PAUSE);

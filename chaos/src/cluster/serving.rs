@@ -44,12 +44,13 @@ impl Cluster {
                 .find(|name| !self.member(name).is_ok_and(Member::is_alive))
             {
                 let what = format!("{dead} has ended:\n{}", self.log_tail(dead));
-                return Err(ClusterError::NotServing { limit, what });
+                return Err(ClusterError::NotServing { what });
             }
             match self.missing_to_serve().await {
                 None => return Ok(()),
                 Some(what) if Instant::now() >= deadline => {
-                    return Err(ClusterError::NotServing { limit, what });
+                    let what = format!("after {limit:?} {what}");
+                    return Err(ClusterError::NotServing { what });
                 }
                 Some(_) => sleep(POLL_PAUSE).await,
             }
