@@ -258,6 +258,18 @@ impl Role {
         }
     }
 
+    /// Where a value within a key is set. Which element of a list it is, the value itself tells better.
+    fn place_at(&self, figment: &Figment, path: &[String]) -> String {
+        let key = path.first().map(String::as_str).unwrap_or_default();
+        let within = path
+            .iter()
+            .skip(1)
+            .filter(|part| part.parse::<usize>().is_err());
+        within.fold(self.place_in(figment, key), |place, part| {
+            place + " " + part
+        })
+    }
+
     fn places(&self, key: &str) -> String {
         format!(
             "{} (or {}, or {key} in the file of --config)",
@@ -285,20 +297,18 @@ impl Role {
             Kind::MissingField(key) => SettingsError::Missing {
                 places: self.places(key),
             },
-            kind => {
-                let key = error.path.first().map(String::as_str).unwrap_or_default();
-                let within = error
-                    .path
-                    .get(1..)
-                    .unwrap_or_default()
-                    .iter()
-                    .map(|part| format!(" {part}"))
-                    .collect::<String>();
+            Kind::UnknownVariant(found, known) => {
+                let near = nearest(found, known).map(|near| near.to_owned());
+                let what = format!("{found:?} is none of {}{}", known.join(", "), guess(&near));
                 SettingsError::Value {
-                    place: self.place_in(figment, key) + &within,
-                    what: kind.to_string(),
+                    place: self.place_at(figment, &error.path),
+                    what,
                 }
             }
+            kind => SettingsError::Value {
+                place: self.place_at(figment, &error.path),
+                what: kind.to_string(),
+            },
         }
     }
 }
