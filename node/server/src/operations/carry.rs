@@ -151,7 +151,7 @@ impl Operations {
     ) -> Result<Intent, Exception> {
         let state = self.consensus.state();
         if let Some(reply) = state.remembered(request.id) {
-            return Ok(Intent::Already(reply.clone()));
+            return Ok(Intent::Already(Outcome::of(reply.clone())));
         }
         let input = Input::parse(operation.name, &request.body)?;
         ask(&self.scene(&state, &request.caller), input)
@@ -163,25 +163,13 @@ impl Operations {
         request: &Request,
     ) -> Result<(Outcome, Arc<State>), PlanError> {
         match intent {
-            Intent::Already(reply) => Ok((
-                Outcome {
-                    reply,
-                    failures: Vec::new(),
-                },
-                self.consensus.state(),
-            )),
+            Intent::Already(outcome) => Ok((outcome, self.consensus.state())),
             Intent::Change(command) => {
                 let done = self
                     .planner
                     .change(request.id, command, request.deadline)
                     .await?;
-                Ok((
-                    Outcome {
-                        reply: done.reply,
-                        failures: Vec::new(),
-                    },
-                    done.state,
-                ))
+                Ok((Outcome::of(done.reply), done.state))
             }
             Intent::Run { ask, missing } => {
                 let cluster = ask.cluster.clone();

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use quorate_core::Reply;
 use quorate_core::command::ClientToken;
 use quorate_core::documents::{Tag, Tags, tags};
-use quorate_core::ids::{ClusterName, InstanceId};
+use quorate_core::ids::{ClusterName, InstanceId, TaskId};
 use quorate_core::state::{Cluster, InstanceStatus, TaskDefinition};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -137,14 +137,31 @@ pub(super) fn start(scene: &Scene<'_>, input: Input) -> Result<Intent, Exception
 fn known(scene: &Scene<'_>, token: &ClientToken) -> Result<Option<Intent>, Exception> {
     match scene.state.token(&token.cluster, &token.token) {
         None => Ok(None),
-        Some(used) if used.fingerprint == token.fingerprint => {
-            Ok(Some(Intent::Already(Reply::Tasks(used.tasks.clone()))))
-        }
+        Some(used) if used.fingerprint == token.fingerprint => Ok(Some(Intent::Already(found(
+            scene,
+            &token.cluster,
+            &used.tasks,
+        )))),
         Some(used) => Err(refusals::token_conflict(
             &used.tasks,
             scene.state,
             scene.realm,
         )),
+    }
+}
+
+/// The tasks that a token started. A token is remembered for longer than its tasks; those forgotten meanwhile are said to be missing.
+fn found(scene: &Scene<'_>, cluster: &ClusterName, tasks: &[TaskId]) -> Outcome {
+    let (known, gone): (Vec<_>, Vec<_>) = tasks
+        .iter()
+        .copied()
+        .partition(|id| scene.state.task(id).is_some());
+    let gone = gone
+        .into_iter()
+        .map(|id| Failure::missing(scene.realm.task(cluster, id)));
+    Outcome {
+        reply: Reply::Tasks(known),
+        failures: gone.collect(),
     }
 }
 
@@ -300,22 +317,16 @@ impl Wanted {
     }
 }
 
-/// The answer of RunTask and StartTask. Tasks that were forgotten since (a token is remembered for longer) are said to be missing.
+/// The answer of RunTask and StartTask.
 pub(super) fn launched(scene: &Scene<'_>, outcome: &Outcome) -> Result<Bytes, Exception> {
     let Reply::Tasks(ids) = &outcome.reply else {
         return Err(outcome.strange());
     };
-    let mut answer = TasksAnswer {
-        tasks: Vec::with_capacity(ids.len()),
+    let tasks = ids.iter().filter_map(|id| scene.state.task(id));
+    Ok(render::body(&TasksAnswer {
+        tasks: tasks
+            .map(|task| TaskJson::of(scene.state, scene.realm, task, true))
+            .collect(),
         failures: outcome.failures.clone(),
-    };
-    for id in ids {
-        match scene.state.task(id) {
-            Some(task) => answer
-                .tasks
-                .push(TaskJson::of(scene.state, scene.realm, task, true)),
-            None => answer.failures.push(Failure::missing(id.to_string())),
-        }
-    }
-    Ok(render::body(&answer))
+    }))
 }

@@ -176,7 +176,7 @@ enum Intent {
         missing: Vec<Failure>,
     },
     /// Nothing: it was done before.
-    Already(Reply),
+    Already(Outcome),
 }
 
 /// What became of an intent.
@@ -186,6 +186,14 @@ struct Outcome {
 }
 
 impl Outcome {
+    /// With nothing that could not be done.
+    fn of(reply: Reply) -> Self {
+        Self {
+            reply,
+            failures: Vec::new(),
+        }
+    }
+
     /// The reply is of another operation: a request id came twice for different things.
     fn strange(&self) -> Exception {
         Exception::server(format!(

@@ -49,7 +49,7 @@ pub(super) fn describe(scene: &Scene<'_>, input: Input) -> Result<Bytes, Excepti
             Some(task) => {
                 answer
                     .tasks
-                    .push(TaskJson::of(scene.state, scene.realm, task, with_tags))
+                    .push(TaskJson::of(scene.state, scene.realm, task, with_tags));
             }
             None => answer.failures.push(Failure::missing_in(
                 scene.realm,

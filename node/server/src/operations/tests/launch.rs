@@ -133,6 +133,21 @@ fn a_token_starts_its_tasks_once() {
 }
 
 #[test]
+fn a_token_outlives_its_tasks() {
+    let mut desk = Desk::with_room();
+    let input = run(json!({"clientToken": "t-1"}));
+    let task = desk.ok("RunTask", input.clone())["tasks"][0].clone();
+    desk.observe(Desk::id(&task), TaskStatus::Stopped, Some(0));
+    let tasks = vec![Desk::id(&task)];
+    desk.apply(Command::Forget { tasks }).unwrap();
+    let again = desk.ok("RunTask", input);
+    assert_eq!(
+        again,
+        json!({"tasks": [], "failures": [{"arn": task["taskArn"], "reason": "MISSING"}]})
+    );
+}
+
+#[test]
 fn limits_hold() {
     let mut desk = Desk::with_room();
     for wrong in [

@@ -114,12 +114,7 @@ impl Desk {
 
     fn carry_out(&mut self, intent: Intent) -> Result<Outcome, Exception> {
         let (command, mut failures) = match intent {
-            Intent::Already(reply) => {
-                return Ok(Outcome {
-                    reply,
-                    failures: Vec::new(),
-                });
-            }
+            Intent::Already(outcome) => return Ok(outcome),
             Intent::Change(command) => (Some(command), Vec::new()),
             Intent::Run { ask, missing } => {
                 let decision = decide(&self.state, &ask, &mut self.mint);
