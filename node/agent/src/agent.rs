@@ -18,7 +18,7 @@ use crate::config::{AgentError, Config};
 use crate::host::Host;
 use crate::identity::{DataDir, Identity};
 use crate::observe::Observed;
-use crate::plan::{Action, plan};
+use crate::plan::{Action, Keep, plan};
 use crate::report::Reporter;
 use crate::runtime::{
     self, ContainerSpec, Key, Port, Process, Runtime, RuntimeError, Selected, Sighting, StartError,
@@ -59,7 +59,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Agen
     }
 }
 
-/// Ends and removes every container of the agent that `config` describes, which must not be running. Says how many there were.
+/// Ends and removes every container of the agent that `config` describes, which must not be running; those that are kept to be read
+/// too. Says how many there were.
 pub async fn clean(config: &Config) -> Result<usize, AgentError> {
     let directory = DataDir::open(&config.data_dir)?;
     let instances = Identity::load(&directory)?.all();
@@ -157,6 +158,7 @@ async fn run_with<R: Runtime>(
     let poke = Arc::new(Notify::new());
     let agent = Agent {
         runtime: Arc::new(runtime),
+        cleanup_wait: config.cleanup_wait.duration(),
         instances,
         assigned: Assigned::default(),
         observed,
@@ -184,6 +186,8 @@ enum Done {
 
 struct Agent<R> {
     runtime: Arc<R>,
+    /// How long ended containers stay.
+    cleanup_wait: Duration,
     /// Whose containers are this agent's: the present instance id and those given up.
     instances: Vec<String>,
     assigned: Assigned,
@@ -240,9 +244,13 @@ impl<R: Runtime> Agent<R> {
 
     /// Draws conclusions, begins what is to be done, and reports.
     fn go_on(&mut self) {
-        let now = Instant::now();
-        self.observed.settle(&self.assigned, now, clock::wall_ms());
-        for action in plan(&self.assigned, &self.observed, now) {
+        let (now, wall_ms) = (Instant::now(), clock::wall_ms());
+        self.observed.settle(&self.assigned, now, wall_ms);
+        let keep = Keep {
+            wait: self.cleanup_wait,
+            wall_ms,
+        };
+        for action in plan(&self.assigned, &self.observed, now, keep) {
             self.begin(action, now);
         }
         let own_ports = self.observed.ports().cloned().collect();
@@ -325,6 +333,7 @@ impl<R: Runtime> Agent<R> {
         let Some(id) = container.runtime_id.clone() else {
             return;
         };
+        debug!(container = %key, "removing");
         container.is_being_removed = true;
         let runtime = self.runtime.clone();
         self.work

@@ -6,7 +6,8 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-/// Wall time as Unix milliseconds, for what is shown to people. No decision depends on it.
+/// Wall time as Unix milliseconds, for what is shown to people. One decision depends on it, and it may be late: how long ended
+/// containers are kept, since a runtime tells their end in wall time.
 pub(crate) fn wall_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }

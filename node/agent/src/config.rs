@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::runtime::RuntimeError;
@@ -33,6 +35,8 @@ pub struct Config {
     pub dynamic_ports: Option<PortRange>,
     /// Where the Docker engine listens (`unix:///...` or `tcp://...`); `DOCKER_HOST` or the usual socket if not given.
     pub docker_host: Option<String>,
+    /// How long the containers of an ended task stay after its end, so that their logs can be read; 0s removes them at once.
+    pub cleanup_wait: Span,
 }
 
 impl Default for Config {
@@ -48,7 +52,55 @@ impl Default for Config {
             reserved_ports: Vec::new(),
             dynamic_ports: None,
             docker_host: None,
+            cleanup_wait: CLEANUP_WAIT,
         }
+    }
+}
+
+/// As long as Amazon's agent keeps them (ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION).
+const CLEANUP_WAIT: Span = Span(Duration::from_secs(3 * 60 * 60));
+
+/// A span of time; written `10s`, `30m`, `3h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Span(Duration);
+
+impl Span {
+    /// A span of `duration`.
+    pub fn new(duration: Duration) -> Self {
+        Self(duration)
+    }
+
+    /// As the standard library has it.
+    pub fn duration(self) -> Duration {
+        self.0
+    }
+}
+
+impl std::str::FromStr for Span {
+    type Err = AgentError;
+
+    fn from_str(text: &str) -> Result<Self, AgentError> {
+        let parsed = text.parse::<SignedDuration>().ok();
+        let span = parsed.and_then(|span| Duration::try_from(span).ok());
+        span.map(Self).ok_or_else(|| {
+            AgentError::Config(format!("{text:?} is not a span like 10s, 30m or 3h"))
+        })
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = AgentError;
+
+    fn try_from(text: String) -> Result<Self, AgentError> {
+        text.parse()
+    }
+}
+
+impl From<Span> for String {
+    fn from(span: Span) -> Self {
+        let span = SignedDuration::try_from(span.0).unwrap_or(SignedDuration::MAX);
+        format!("{span:#}")
     }
 }
 
@@ -189,5 +241,24 @@ impl AgentError {
             Self::DataDirInUse { .. } | Self::DataDir { .. } | Self::Identity { .. } => 73,
             Self::Runtime { .. } | Self::Refused(_) | Self::Superseded(_) => 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_span_is_read_as_it_is_written() {
+        for (text, seconds) in [("3h", 10_800), ("30m", 1800), ("10s", 10), ("0s", 0)] {
+            let span: Span = text.parse().unwrap();
+            assert_eq!(span.duration(), Duration::from_secs(seconds));
+            assert_eq!(String::from(span), text);
+        }
+        for wrong in ["", "3", "h", "-3h", "3h ago", "3 moons"] {
+            assert!(wrong.parse::<Span>().is_err(), "{wrong}");
+        }
+        assert_eq!(String::from(Config::default().cleanup_wait), "3h");
     }
 }

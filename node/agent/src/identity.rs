@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::config::AgentError;
 use crate::{clock, durable};
 
-/// Identities given up are remembered so that what they still run is stopped; more than these cannot have left anything.
+/// Identities given up are remembered so that what they still run is stopped and, its cleanup wait over, removed; an instance that
+/// is deregistered more often than this within one cleanup wait is not a case.
 const FORMER_KEPT: usize = 16;
 
 /// The data directory of one agent, held alone while this lives.

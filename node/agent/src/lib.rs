@@ -19,6 +19,6 @@ mod runtime;
 mod session;
 
 pub use agent::{clean, run};
-pub use config::{AgentError, Config, PortRange, RuntimeChoice};
+pub use config::{AgentError, Config, PortRange, RuntimeChoice, Span};
 pub use runtime::process::shim_main;
 pub use runtime::{Detected, RuntimeError, detect, import_image, remove_image};

@@ -29,7 +29,7 @@ pub(crate) struct ObservedTask {
     pub(crate) ran: bool,
     /// It is STOPPED.
     pub(crate) ended: bool,
-    /// The control plane has committed that it is STOPPED.
+    /// The control plane has committed that it is STOPPED, or counts on nothing of it any more.
     pub(crate) acknowledged: bool,
     pull_started_ms: i64,
     pull_stopped_ms: i64,
@@ -115,6 +115,18 @@ impl ObservedTask {
             .unwrap_or(0)
     }
 
+    /// When the last of what is left of it ended, by the runtime's own clock; absent if nothing is left that ever ran.
+    pub(crate) fn finished_ms(&self) -> Option<i64> {
+        let left = self
+            .containers
+            .values()
+            .filter(|container| container.runtime_id.is_some());
+        left.filter_map(ObservedContainer::exit)
+            .filter(|exit| !exit.never_started)
+            .map(|exit| exit.at_ms)
+            .max()
+    }
+
     fn essential_exit(&self) -> Option<&Exit> {
         self.containers
             .values()
@@ -135,6 +147,13 @@ impl Observed {
         task.containers
             .values()
             .any(|container| container.tag.instance_id != self.instance_id)
+    }
+
+    /// True for a task that is over here and for the control plane: what is left of it is there only to be read.
+    pub(crate) fn is_settled(&self, id: &TaskId, task: &ObservedTask, assigned: &Assigned) -> bool {
+        let is_known_to_have_ended =
+            task.acknowledged && assigned.is_complete() && assigned.task(id).is_none();
+        task.ended && (is_known_to_have_ended || self.is_former(task))
     }
 
     /// Takes what the runtime listed in a call begun at `began`: unknown containers are adopted, missing ones are lost.
@@ -283,21 +302,28 @@ impl Observed {
                 bury_created(seen, wall_ms);
                 seen.ended |= seen.has_only_exits();
             }
+            // It ended by itself, perhaps in an earlier life of the agent, and the control plane counts on nothing of it.
+            let ended_by_itself = seen.ended && seen.cause != Some(Cause::GivenUp);
+            seen.acknowledged |= is_given_up && ended_by_itself;
         }
     }
 
-    /// What every task of this instance amounts to, in the words of the wire.
+    /// What every task of this instance amounts to, in the words of the wire; of settled ones there is nothing more to say.
     pub(crate) fn summary(&self, assigned: &Assigned) -> BTreeMap<TaskId, wire::TaskObserved> {
-        let ours = self.tasks.iter().filter(|(_, task)| !self.is_former(task));
-        ours.map(|(id, task)| (id.clone(), summarise(id, assigned.task(id), task)))
+        let told = self
+            .tasks
+            .iter()
+            .filter(|(id, task)| !self.is_former(task) && !self.is_settled(id, task, assigned));
+        told.map(|(id, task)| (id.clone(), summarise(id, assigned.task(id), task)))
             .collect()
     }
 
-    /// Host ports that containers of this agent hold, though others may find them taken.
+    /// Host ports that containers of this agent hold, though others may find them taken. Ended ones hold none.
     pub(crate) fn ports(&self) -> impl Iterator<Item = &Port> {
         self.tasks
             .values()
             .flat_map(|task| task.containers.values())
+            .filter(|container| container.exit().is_none())
             .flat_map(|container| &container.tag.ports)
     }
 

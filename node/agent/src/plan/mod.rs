@@ -1,12 +1,15 @@
 //! What an agent should do now: a pure function of what it is assigned and what it sees. It can be asked at any time, and says
 //! the same again until what it asked for has been begun, so that nothing has to be remembered between two calls.
 
+mod cleanup;
 #[cfg(test)]
 mod properties;
 
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+pub(crate) use cleanup::Keep;
 
 use crate::assigned::{Assigned, AssignedTask};
 use crate::observe::{Observed, ObservedContainer, ObservedTask, Phase};
@@ -33,7 +36,12 @@ pub(crate) enum Action {
 }
 
 /// Decides. `observed` must be settled with the same `assigned`.
-pub(crate) fn plan(assigned: &Assigned, observed: &Observed, now: Instant) -> Vec<Action> {
+pub(crate) fn plan(
+    assigned: &Assigned,
+    observed: &Observed,
+    now: Instant,
+    keep: Keep,
+) -> Vec<Action> {
     let mut actions = Vec::new();
     for (id, seen) in &observed.tasks {
         match (assigned.task(id), &seen.cause) {
@@ -41,13 +49,9 @@ pub(crate) fn plan(assigned: &Assigned, observed: &Observed, now: Instant) -> Ve
             (None, None) => {}
             (_, Some(_)) => stop_all(seen, now, &mut actions),
         }
-        let is_former = observed.is_former(seen);
-        let is_settled = seen.ended
-            && (is_former
-                || (seen.acknowledged && assigned.is_complete() && assigned.task(id).is_none()));
-        if is_settled {
-            remove_all(id, seen, &mut actions);
-        }
+    }
+    for (id, seen) in cleanup::due(assigned, observed, keep) {
+        remove_all(id, seen, &mut actions);
     }
     actions
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use quorate_proto::agent as wire;
 use tokio::time::Instant;
 
-use super::{Action, plan};
+use super::{Action, Keep, plan};
 use crate::assigned::{self, Assigned};
 use crate::observe::{Observed, Phase};
 use crate::runtime::{ContainerSpec, Exit, Key, Seen, Sighting, StartError, Started, TaskId};
@@ -74,7 +74,9 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// The world outside `plan`.
 struct World {
+    began: Instant,
     now: Instant,
+    cleanup_wait: Duration,
     index: u64,
     assigned: Assigned,
     observed: Observed,
@@ -89,9 +91,12 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(cleanup_wait_s: u64) -> Self {
+        let now = Instant::now();
         Self {
-            now: Instant::now(),
+            began: now,
+            now,
+            cleanup_wait: Duration::from_secs(cleanup_wait_s),
             index: 10,
             assigned: Assigned::default(),
             observed: Observed {
@@ -136,6 +141,10 @@ impl World {
         assigned::parse(assignment, INSTANCE).expect("the test makes valid assignments")
     }
 
+    fn wall_ms(&self) -> i64 {
+        i64::try_from((self.now - self.began).as_millis()).expect("a test takes no aeons")
+    }
+
     fn take(&mut self, step: &Step) {
         match step {
             Step::Assign { task, stop } => {
@@ -176,8 +185,8 @@ impl World {
 
     fn look(&mut self) {
         self.now += Duration::from_millis(1);
-        self.observed
-            .absorb(self.containers.values().cloned().collect(), self.now, 0);
+        let listing = self.containers.values().cloned().collect();
+        self.observed.absorb(listing, self.now, self.wall_ms());
     }
 
     fn acknowledge(&mut self) {
@@ -187,6 +196,7 @@ impl World {
     }
 
     fn exit(&mut self, key: &Key, code: i32) {
+        let at_ms = self.wall_ms();
         if let Some(found) = self
             .containers
             .get_mut(key)
@@ -196,15 +206,20 @@ impl World {
                 code: Some(code),
                 reason: String::new(),
                 never_started: false,
-                at_ms: 1,
+                at_ms,
             });
         }
     }
 
     /// Settles, asks, and begins what is asked. Says what was.
     fn ask(&mut self) -> Vec<Action> {
-        self.observed.settle(&self.assigned, self.now, 0);
-        let actions = plan(&self.assigned, &self.observed, self.now);
+        let wall_ms = self.wall_ms();
+        self.observed.settle(&self.assigned, self.now, wall_ms);
+        let keep = Keep {
+            wait: self.cleanup_wait,
+            wall_ms,
+        };
+        let actions = plan(&self.assigned, &self.observed, self.now, keep);
         for action in &actions {
             self.begin(action);
         }
@@ -213,6 +228,9 @@ impl World {
     }
 
     fn begin(&mut self, action: &Action) {
+        if let Action::Remove(key) = action {
+            self.judge_removal(key);
+        }
         match action {
             Action::Start(spec) => self.observed.starting(spec, self.now),
             Action::Forget(task) => drop(self.observed.tasks.remove(task)),
@@ -245,12 +263,6 @@ impl World {
             // A container may be deaf to it.
             Action::Stop(key) if is_good => self.exit(&key, 143),
             Action::Remove(key) => {
-                assert!(
-                    self.containers
-                        .get(&key)
-                        .is_none_or(|found| found.state != Seen::Running),
-                    "{key} removed while running"
-                );
                 self.containers.remove(&key);
                 self.observed.removed(&key);
             }
@@ -283,7 +295,27 @@ impl World {
                 })
             }
         };
-        self.observed.start_ended(&key, result, self.now, 0);
+        let wall_ms = self.wall_ms();
+        self.observed.start_ended(&key, result, self.now, wall_ms);
+    }
+
+    /// Nothing is removed before the last of its task has ended, and the cleanup wait has passed since.
+    fn judge_removal(&self, key: &Key) {
+        let found = self.containers.iter().filter(|(k, _)| k.task == key.task);
+        for (key, found) in found {
+            match &found.state {
+                Seen::Running => panic!("{key} is to be removed while it runs"),
+                Seen::Created => {}
+                Seen::Exited(exit) => {
+                    let kept_ms =
+                        u64::try_from(self.wall_ms() - exit.at_ms).expect("it ended before now");
+                    assert!(
+                        Duration::from_millis(kept_ms) >= self.cleanup_wait,
+                        "{key} is removed after {kept_ms} ms"
+                    );
+                }
+            }
+        }
     }
 
     /// What must hold at all times.
@@ -314,6 +346,26 @@ impl World {
                 );
             }
             self.said.insert(id, now);
+        }
+        self.judge_kept();
+    }
+
+    /// What has ended is never said to run.
+    fn judge_kept(&self) {
+        let summary = self.observed.summary(&self.assigned);
+        for (id, task) in &self.observed.tasks {
+            let has_ended = |name: &String| {
+                task.containers
+                    .get(name)
+                    .is_some_and(|container| container.exit().is_some())
+            };
+            let said = summary
+                .get(id)
+                .into_iter()
+                .flat_map(|said| &said.containers);
+            for container in said.filter(|said| has_ended(&said.name)) {
+                assert_eq!(container.status, "STOPPED", "{id}");
+            }
         }
     }
 
@@ -346,6 +398,11 @@ fn key(task: u8, name: &usize) -> Key {
     }
 }
 
+/// None, shorter than what the steps take, longer than all of them.
+fn cleanup_wait() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(0), 1..60_u64, Just(3 * 60 * 60)]
+}
+
 fn rank(status: &str) -> u8 {
     match status {
         "PENDING" => 0,
@@ -357,8 +414,8 @@ fn rank(status: &str) -> u8 {
 
 proptest! {
     #[test]
-    fn whatever_happens_nothing_is_made_twice_and_no_status_goes_back(steps in prop::collection::vec(step(), 0..60)) {
-        let mut world = World::new();
+    fn whatever_happens_nothing_is_made_twice_and_no_status_goes_back(wait_s in cleanup_wait(), steps in prop::collection::vec(step(), 0..60)) {
+        let mut world = World::new(wait_s);
         for step in &steps {
             world.take(step);
             world.ask();
@@ -372,8 +429,8 @@ proptest! {
     }
 
     #[test]
-    fn when_accidents_end_the_agent_comes_to_rest_with_what_is_wanted(steps in prop::collection::vec(step(), 0..60)) {
-        let mut world = World::new();
+    fn when_accidents_end_the_agent_comes_to_rest_with_what_is_wanted(wait_s in cleanup_wait(), steps in prop::collection::vec(step(), 0..60)) {
+        let mut world = World::new(wait_s);
         for step in &steps {
             world.take(step);
             world.ask();
@@ -388,11 +445,17 @@ proptest! {
         }
         // What was asked once and done is not asked again.
         prop_assert!(world.ask().is_empty());
+        // What has ended is there until its time has come, and not longer.
+        world.now += world.cleanup_wait;
+        world.come_to_rest();
+        let is_over = |id: &TaskId| world.assigned.task(id).is_none() && world.observed.tasks.get(id).is_none_or(|task| task.ended);
+        let must_be_gone = |key: &&Key| world.assigned.is_complete() && is_over(&key.task);
+        prop_assert_eq!(world.containers.keys().find(must_be_gone), None);
     }
 
     #[test]
-    fn a_stop_always_ends(is_deaf in any::<bool>(), steps in prop::collection::vec(step(), 0..30)) {
-        let mut world = World::new();
+    fn a_stop_always_ends(is_deaf in any::<bool>(), wait_s in cleanup_wait(), steps in prop::collection::vec(step(), 0..30)) {
+        let mut world = World::new(wait_s);
         for step in &steps {
             world.take(step);
             world.ask();

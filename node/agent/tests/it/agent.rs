@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use quorate_agent::{Config, RuntimeChoice};
+use quorate_agent::{Config, RuntimeChoice, Span};
 use quorate_proto::agent as wire;
 use tokio::time::{Instant, sleep};
 
@@ -27,6 +27,8 @@ impl Home {
             nodes: nodes.iter().map(SocketAddr::to_string).collect(),
             data_dir: directory.path().to_owned(),
             runtime,
+            // Most tests want to see that nothing is left.
+            cleanup_wait: Span::new(Duration::ZERO),
             ..Config::default()
         };
         Self {

@@ -4,8 +4,9 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::sync::Once;
+use std::time::Duration;
 
-use quorate_agent::RuntimeChoice;
+use quorate_agent::{RuntimeChoice, Span};
 use quorate_proto::agent as wire;
 
 use crate::agent::{FENCING, Home, assignment, container, eventually, shell, stopped, task_id};
@@ -25,6 +26,13 @@ tar -C "$root" -c . | docker import - quorate-test:busybox
 "#;
 
 fn home(node: &Node) -> Home {
+    let mut home = idle_home(node);
+    home.start();
+    home
+}
+
+/// A home whose agent is still to be started.
+fn idle_home(node: &Node) -> Home {
     let told = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
     let version = docker(&["version"]);
     assert!(
@@ -43,9 +51,7 @@ fn home(node: &Node) -> Home {
             told(&made)
         );
     });
-    let mut home = Home::new(RuntimeChoice::Docker, &[node.address]);
-    home.start();
-    home
+    Home::new(RuntimeChoice::Docker, &[node.address])
 }
 
 fn docker(words: &[&str]) -> Output {
@@ -131,6 +137,33 @@ async fn a_container_serves_on_its_port_and_is_gone_when_forgotten() {
     assert!(container(&ended, "main").exit_code.is_some());
     assert_ne!(containers(&task), "", "kept until it is forgotten");
     talk.forget(FENCING + 1, &task);
+    eventually("no container is left", || containers(&task).is_empty()).await;
+}
+
+#[tokio::test]
+async fn the_logs_of_an_ended_container_can_be_read_until_its_cleanup_wait_is_over() {
+    let mut node = Node::start();
+    let mut home = idle_home(&node);
+    home.config.cleanup_wait = Span::new(Duration::from_secs(3600));
+    home.start();
+    let task = task_id();
+    let wanted = assignment(&task, vec![shell("main", "echo why; exit 3")]);
+    let mut talk = node.host(FENCING, vec![wanted]).await;
+    talk.until(&task, "STOPPED").await;
+    talk.forget(FENCING + 1, &task);
+
+    // A new agent has nothing to say of it, and leaves it where it is.
+    home.kill();
+    home.start();
+    let mut talk = node.host(FENCING + 1, Vec::new()).await;
+    assert!(talk.report().await.tasks.is_empty());
+    assert_eq!(docker_says(&["logs", &name(&task, "main")]), "why");
+
+    // The engine knows when it ended: a second after that has long passed.
+    home.kill();
+    home.config.cleanup_wait = Span::new(Duration::from_secs(1));
+    home.start();
+    node.host(FENCING + 1, Vec::new()).await;
     eventually("no container is left", || containers(&task).is_empty()).await;
 }
 

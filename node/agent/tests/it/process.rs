@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
-use quorate_agent::RuntimeChoice;
+use quorate_agent::{RuntimeChoice, Span};
 use quorate_proto::agent as wire;
 
 use crate::agent::{
@@ -102,6 +103,39 @@ async fn an_essential_exit_ends_the_task_and_nothing_of_it_is_left() {
     })
     .await;
     assert_eq!((processes(&task).len(), cgroups(&task)), (0, 0));
+}
+
+#[tokio::test]
+async fn what_an_ended_process_said_can_be_read_until_its_cleanup_wait_is_over() {
+    let mut node = Node::start();
+    let mut home = Home::new(RuntimeChoice::Process, &[node.address]);
+    home.config.cleanup_wait = Span::new(Duration::from_secs(3600));
+    home.start();
+    let task = task_id();
+    let wanted = assignment(&task, vec![shell("main", "echo why; exit 3")]);
+    let mut talk = node.host(FENCING, vec![wanted]).await;
+    talk.until(&task, "STOPPED").await;
+    talk.forget(FENCING + 1, &task);
+
+    // A new agent has nothing to say of it, and leaves it where it is.
+    home.kill();
+    home.start();
+    let mut talk = node.host(FENCING + 1, Vec::new()).await;
+    assert!(talk.report().await.tasks.is_empty());
+    assert_eq!(text(&home.log(&task, "main")), "why\n");
+
+    // By its record it ended long ago; what counts is that, not how long this agent has known of it.
+    home.kill();
+    let path = home.path().join(format!("exits/{task}-main.json"));
+    let mut exit: serde_json::Value = serde_json::from_str(&text(&path)).unwrap();
+    exit["at_ms"] = 1.into();
+    fs::write(&path, exit.to_string()).unwrap();
+    home.start();
+    node.host(FENCING + 1, Vec::new()).await;
+    eventually("no file is left", || {
+        is_empty(&home.path().join("containers")) && is_empty(&home.path().join("exits"))
+    })
+    .await;
 }
 
 async fn expect_environment(output: &Path) {

@@ -70,6 +70,10 @@ pub(crate) struct AgentArgs {
     #[arg(long, value_name = "FIRST-LAST")]
     #[serde(skip_serializing_if = "Option::is_none")]
     dynamic_ports: Option<String>,
+    /// How long containers of ended tasks stay, so that their logs can be read: 30m, 10s; 0s removes them at once [default: 3h]
+    #[arg(long, value_name = "SPAN")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cleanup_wait: Option<String>,
     /// Form of the log on standard error: text or json [default: text]
     #[arg(long, value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
