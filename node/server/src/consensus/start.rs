@@ -21,11 +21,11 @@ use super::config::{ConsensusConfig, Threads};
 use super::heard::Contacts;
 use super::leadership::{self, Leadership, StopReason};
 use super::log_store::{self, LogStore, StoreConfig, StoreError};
-use super::machine::Machine;
+use super::machine::{Machine, View};
 use super::membership::{Member, cluster_id};
 use super::node::{Consensus, Raft, RaftThreads, Shared};
 use super::proposals;
-use super::snapshot::SnapshotError;
+use super::snapshot::{SnapshotError, Snapshots};
 use super::status;
 use super::submit::Submitter;
 use super::types::LogId;
@@ -114,6 +114,25 @@ fn threads(wanted: Threads) -> Result<RaftThreads, StartError> {
 }
 
 async fn start_on(config: ConsensusConfig, threads: RaftThreads) -> Result<Consensus, StartError> {
+    let opened = open_raft(&config).await?;
+    let shared = Arc::new(wire_up(config, threads, opened));
+    take_part(&shared).await?;
+    Ok(Consensus { shared })
+}
+
+/// Raft on this node's disk, and what it was opened with.
+struct Opened {
+    me: Member,
+    address: Address,
+    store_id: StoreId,
+    raft: Raft,
+    log: LogStore,
+    view: View,
+    snapshots: Snapshots,
+    channels: Arc<Channels>,
+}
+
+async fn open_raft(config: &ConsensusConfig) -> Result<Opened, StartError> {
     let me = config
         .me()
         .cloned()
@@ -122,11 +141,9 @@ async fn start_on(config: ConsensusConfig, threads: RaftThreads) -> Result<Conse
     let raft_config = config
         .for_raft(&cluster)
         .map_err(|error| StartError::Settings(error.into()))?;
-    let (log, machine) = open(&config, &cluster).await?;
-    let store_id = &log.identity().store_id;
-    let store_id: StoreId = store_id
-        .parse()
-        .map_err(|error| StartError::Settings(Box::new(error)))?;
+    let (log, machine) = open(config, &cluster).await?;
+    let store_id = log.identity().store_id.parse::<StoreId>();
+    let store_id = store_id.map_err(|error| StartError::Settings(error.into()))?;
     let (view, snapshots) = (machine.view(), machine.snapshots());
     let address = Address {
         cluster,
@@ -139,15 +156,38 @@ async fn start_on(config: ConsensusConfig, threads: RaftThreads) -> Result<Conse
     };
     let raft = Raft::new(address.node, raft_config, links, log.clone(), machine).await;
     let raft = raft.map_err(|fatal| StartError::Raft(fatal.into()))?;
+    Ok(Opened {
+        me,
+        address,
+        store_id,
+        raft,
+        log,
+        view,
+        snapshots,
+        channels,
+    })
+}
 
+/// Puts the desks around Raft where calls and peers find them, and sets them to work.
+fn wire_up(config: ConsensusConfig, threads: RaftThreads, opened: Opened) -> Shared {
+    let Opened {
+        me,
+        address,
+        store_id,
+        raft,
+        log,
+        view,
+        snapshots,
+        channels,
+    } = opened;
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let (leadership_sender, leadership) = watch::channel(Leadership::default());
+    let (leads, leadership) = watch::channel(Leadership::default());
     let (stopped, _) = watch::channel(None);
     let contacts = Contacts::default();
     let following = leadership::follow(
         raft.metrics(),
         log.fatal(),
-        leadership_sender,
+        leads,
         contacts.clone(),
         stopped.clone(),
         stop.clone(),
@@ -173,7 +213,7 @@ async fn start_on(config: ConsensusConfig, threads: RaftThreads) -> Result<Conse
         leadership: leadership.clone(),
     };
     let gate = Gate::default();
-    let shared = Arc::new(Shared {
+    Shared {
         config,
         me,
         address,
@@ -192,9 +232,7 @@ async fn start_on(config: ConsensusConfig, threads: RaftThreads) -> Result<Conse
         stop,
         tasks,
         threads,
-    });
-    take_part(&shared).await?;
-    Ok(Consensus { shared })
+    }
 }
 
 /// Opens log and snapshots, and makes sure that there is no hole between them.

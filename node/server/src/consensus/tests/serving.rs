@@ -129,7 +129,12 @@ async fn changes_and_index_follow_the_state_on_every_node() {
             break set;
         }
     };
-    assert_eq!(set.changes, [Change::Cluster("watched".parse().unwrap())]);
+    // Nodes that record themselves may share the entry.
+    let created = Change::Cluster("watched".parse().unwrap());
+    assert!(
+        set.index == written.index && set.changes.contains(&created),
+        "{set:?}"
+    );
     assert!(*cluster.on(follower).applied().borrow() >= written.index);
     assert!(has(cluster.on(follower), "watched"));
     cluster.end().await;
