@@ -2,7 +2,9 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = protox::compile(["proto/agent.proto", "proto/peer.proto"], ["proto"])?;
-    tonic_prost_build::configure().bytes(".quorate.peer.v1").compile_fds(files)?;
+    tonic_prost_build::configure()
+        .bytes(".quorate.peer.v1")
+        .compile_fds(files)?;
     println!("cargo:rerun-if-changed=proto");
     Ok(())
 }

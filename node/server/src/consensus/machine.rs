@@ -8,16 +8,18 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures::{Stream, StreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{OptionalSend, RaftSnapshotBuilder, alias};
-use quorate_core::{Change, State, apply};
+use quorate_core::{Change, Reply, State, apply};
 use tokio::sync::{broadcast, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use super::heard::Contacts;
 use super::log_store::LogStore;
 use super::snapshot::{CATALOGUED, Kept, Moment, SnapshotError, Snapshots};
 use super::types::{Entry, LogId, Payload, Response, SnapshotFile, StoredMembership, Types};
@@ -78,6 +80,7 @@ pub(crate) struct Machine {
     view: View,
     snapshots: Snapshots,
     log: LogStore,
+    contacts: Contacts,
 }
 
 impl Machine {
@@ -105,6 +108,7 @@ impl Machine {
             view,
             snapshots,
             log,
+            contacts: Contacts::default(),
         })
     }
 
@@ -116,6 +120,11 @@ impl Machine {
     /// The snapshots of this node; the wire puts incoming ones there.
     pub(super) fn snapshots(&self) -> Snapshots {
         self.snapshots.clone()
+    }
+
+    /// Who was heard: where this node leads, a registration is a sign of life, and is known before the state shows it.
+    pub(super) fn contacts(&self) -> Contacts {
+        self.contacts.clone()
     }
 
     /// The last entry in the state.
@@ -138,6 +147,11 @@ impl Machine {
                 // A broken invariant of core panics. The node stops on it with the index in its log, rather than lose its apply task in silence.
                 let applied = catch_unwind(AssertUnwindSafe(|| apply(state, index, &entry)))
                     .map_err(|panic| refuse(index, panic_text(&*panic)))?;
+                let registered = applied.outcomes.iter().filter_map(|outcome| match outcome {
+                    Ok(Reply::Instance { id, .. }) => Some((*id, Duration::ZERO)),
+                    Ok(_) | Err(_) => None,
+                });
+                self.contacts.take_in(registered, Instant::now());
                 touched.push(Arc::new(ChangeSet {
                     index,
                     changes: applied.changes,

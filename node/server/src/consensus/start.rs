@@ -129,6 +129,7 @@ struct Opened {
     log: LogStore,
     view: View,
     snapshots: Snapshots,
+    contacts: Contacts,
     channels: Arc<Channels>,
 }
 
@@ -144,7 +145,7 @@ async fn open_raft(config: &ConsensusConfig) -> Result<Opened, StartError> {
     let (log, machine) = open(config, &cluster).await?;
     let store_id = log.identity().store_id.parse::<StoreId>();
     let store_id = store_id.map_err(|error| StartError::Settings(error.into()))?;
-    let (view, snapshots) = (machine.view(), machine.snapshots());
+    let (view, snapshots, contacts) = (machine.view(), machine.snapshots(), machine.contacts());
     let address = Address {
         cluster,
         node: me.node.0,
@@ -164,6 +165,7 @@ async fn open_raft(config: &ConsensusConfig) -> Result<Opened, StartError> {
         log,
         view,
         snapshots,
+        contacts,
         channels,
     })
 }
@@ -178,12 +180,12 @@ fn wire_up(config: ConsensusConfig, threads: RaftThreads, opened: Opened) -> Sha
         log,
         view,
         snapshots,
+        contacts,
         channels,
     } = opened;
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let (leads, leadership) = watch::channel(Leadership::default());
     let (stopped, _) = watch::channel(None);
-    let contacts = Contacts::default();
     let following = leadership::follow(
         raft.metrics(),
         log.fatal(),
