@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use quorate_client::{Client, ClientError, TaskStatus, client_token};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 /// The cluster that agents join unless told otherwise.
 pub const CLUSTER: &str = "default";
@@ -42,6 +43,19 @@ impl Ecs {
             .call(operation, body)
             .await
             .unwrap_or_else(|error| panic!("{operation}: {error:?}"))
+    }
+
+    /// Calls an operation that may be carried out twice, again and again until it succeeds: the node that is asked may
+    /// have died with the connection.
+    ///
+    /// # Panics
+    /// If it is refused, or does not succeed in time.
+    pub async fn call_safely(&self, operation: &str, body: Value) -> Value {
+        let answer = self
+            .client
+            .call_until(operation, body, Instant::now() + TASK_LIMIT)
+            .await;
+        answer.unwrap_or_else(|error| panic!("{operation}: {error:?}"))
     }
 
     /// Calls an operation that must be refused, and gives the exception's name and message.
@@ -88,7 +102,7 @@ impl Ecs {
     /// If not every task could be placed.
     pub async fn run(&self, definition: &str, count: usize) -> Vec<String> {
         let body = json!({"cluster": CLUSTER, "taskDefinition": definition, "count": count, "clientToken": client_token()});
-        let answer = self.call("RunTask", body).await;
+        let answer = self.call_safely("RunTask", body).await;
         assert_eq!(answer["failures"], json!([]), "every task has room");
         let arns = strings(&answer["tasks"], "taskArn");
         assert_eq!(arns.len(), count);
@@ -117,7 +131,7 @@ impl Ecs {
     /// If a call is refused, or the time is over.
     pub async fn stop(&self, tasks: &[String]) -> Vec<Value> {
         for task in tasks {
-            self.call("StopTask", json!({"cluster": CLUSTER, "task": task}))
+            self.call_safely("StopTask", json!({"cluster": CLUSTER, "task": task}))
                 .await;
         }
         self.stopped(tasks).await

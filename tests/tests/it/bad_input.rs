@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use quorate_chaos::cluster::Standing;
 use quorate_tests::harness::{TestCluster, eventually};
 use quorate_tests::raw::{Request, target};
+use serde_json::{Value, json};
 
 /// The node answers for itself; it needs no more than a moment to have applied what others were told.
 const STANDING_LIMIT: Duration = Duration::from_secs(10);
@@ -17,11 +18,14 @@ async fn every_bad_request_has_its_error_and_changes_nothing() {
     let cluster = TestCluster::start(|options| options.agents = 0).await;
     cluster.any().register_sleeper("steady").await;
     let follower = cluster.followers().await.remove(0);
-    let before = settled(&cluster, &follower).await;
-
+    let visible = visible(&cluster).await;
     let call = |operation: &str, body: &str| Request::ecs(&cluster, &follower, operation, body);
-    malformed_bodies(&call);
+
+    // Whether a thing is there is for the replicated state to say: these refusals may be entries of the log.
     unknown_things(&call);
+    // These never come so far.
+    let before = settled(&cluster, &follower).await;
+    malformed_bodies(&call);
     bad_signatures(&call);
     bad_times(&call);
     replays(&call);
@@ -30,9 +34,28 @@ async fn every_bad_request_has_its_error_and_changes_nothing() {
     assert_eq!(
         settled(&cluster, &follower).await,
         before,
+        "not one entry was added"
+    );
+    assert_eq!(
+        self::visible(&cluster).await,
+        visible,
         "nothing was changed"
     );
     assert!(cluster.living_nodes().count() == 3, "no node has ended");
+}
+
+/// All that these requests could have made or removed.
+async fn visible(cluster: &TestCluster) -> Vec<Value> {
+    let any = cluster.any();
+    let mut all = Vec::new();
+    for operation in [
+        "ListClusters",
+        "ListTaskDefinitions",
+        "ListTaskDefinitionFamilies",
+    ] {
+        all.push(any.call(operation, json!({})).await);
+    }
+    all
 }
 
 /// The index and digest at which the whole cluster rests.

@@ -21,13 +21,13 @@ const DEFINITION: &str = r#"{
 #[tokio::test]
 async fn the_aws_cli_does_the_main_job_on_a_follower_with_processes() {
     let cluster = TestCluster::start(|_| {}).await;
-    the_main_job(&cluster, Runtime::Process).await;
+    the_main_job(&cluster).await;
 }
 
 #[tokio::test]
 async fn the_aws_cli_does_the_main_job_on_a_follower_with_containers() {
     let cluster = TestCluster::start(|options| options.runtime = Runtime::Docker).await;
-    let tasks = the_main_job(&cluster, Runtime::Docker).await;
+    let tasks = the_main_job(&cluster).await;
     for task in tasks {
         let left = run(
             "docker",
@@ -51,7 +51,7 @@ async fn boto3_does_the_main_job_on_a_follower() {
 }
 
 /// Cluster, definition, three tasks, waiters, stop, waiters; everything listed and described on the way.
-async fn the_main_job(cluster: &TestCluster, runtime: Runtime) -> Vec<String> {
+async fn the_main_job(cluster: &TestCluster) -> Vec<String> {
     let follower = cluster.followers().await.remove(0);
     let aws = Aws::at(cluster, &follower);
     let account = &cluster.identity().account;
@@ -82,7 +82,7 @@ async fn the_main_job(cluster: &TestCluster, runtime: Runtime) -> Vec<String> {
     let tasks = strings(&ran["tasks"], "taskArn");
     assert_eq!(tasks.len(), 3);
     wait(&aws, "tasks-running", &tasks);
-    running(&aws, &tasks, &definition, runtime);
+    running(&aws, &tasks, &definition);
 
     let stopped = aws.ecs(&["stop-task", "--task", &tasks[0], "--reason", "seen enough"]);
     assert_eq!(stopped["task"]["desiredStatus"], "STOPPED");
@@ -160,7 +160,7 @@ fn definitions(aws: &Aws, definition: &str) {
     assert!(refusal.contains("(ClientException)"), "{refusal}");
 }
 
-fn running(aws: &Aws, tasks: &[String], definition: &str, runtime: Runtime) {
+fn running(aws: &Aws, tasks: &[String], definition: &str) {
     let listed = aws.ecs(&["list-tasks", "--started-by", "conformance"]);
     assert_eq!(sorted(&listed["taskArns"]), sorted(&json!(tasks)));
     let described = describe(aws, tasks);
@@ -182,16 +182,8 @@ fn running(aws: &Aws, tasks: &[String], definition: &str, runtime: Runtime) {
             binding["hostPort"].as_u64().is_some_and(|port| port > 0),
             "{container}"
         );
-        // Only containers have an image to look for.
-        let pull: &[&str] = match runtime {
-            Runtime::Docker => &["pullStartedAt", "pullStoppedAt"],
-            Runtime::Process => &[],
-        };
-        for moment in ["createdAt", "startedAt", "connectivityAt"]
-            .iter()
-            .chain(pull)
-        {
-            assert!(!task[*moment].is_null(), "{moment} is missing in {task}");
+        for moment in ["createdAt", "startedAt", "connectivityAt"] {
+            assert!(!task[moment].is_null(), "{moment} is missing in {task}");
         }
     }
     instances(aws, tasks);
