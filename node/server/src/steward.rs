@@ -2,11 +2,9 @@
 //!
 //! Holds nothing: a duty that is lost with a leader is found again by the next one.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quorate_core::ids::{InstanceId, SessionId};
-use quorate_core::{Heard, Item, Policy, State, duties};
+use quorate_core::{Item, Policy, duties};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -42,7 +40,6 @@ impl Steward {
 
     async fn look_on(&self, mut leadership: watch::Receiver<Leadership>) {
         let mut mint = entropy::mint();
-        let mut conversations = Conversations::default();
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -50,8 +47,7 @@ impl Steward {
             if leadership.wait_for(|now| now.is_me).await.is_err() {
                 return;
             }
-            let (state, mut heard) = (self.consensus.state(), self.consensus.heard());
-            conversations.limit(&mut heard, &state, Instant::now());
+            let (state, heard) = (self.consensus.state(), self.consensus.heard());
             let mut owed = duties(&state, &heard, &self.policy, clock::wall());
             owed.truncate(OWED_MAX);
             if owed.is_empty() {
@@ -91,33 +87,6 @@ impl Steward {
                 ProposeError::NotLeader { .. } | ProposeError::Timeout | ProposeError::Overloaded,
             ) => {}
             Err(error) => tracing::warn!(%error, "duties not proposed"),
-        }
-    }
-}
-
-/// Since when this steward has known each connected instance's present conversation.
-///
-/// The node that an agent comes back to tells the leader within a second that it hears the agent; the state shows the new
-/// conversation before that. Without this, an instance that was silent for long would be given up at the moment of its return.
-#[derive(Default)]
-struct Conversations(BTreeMap<InstanceId, (SessionId, Instant)>);
-
-impl Conversations {
-    /// Nobody has been silent for longer than its present conversation has lasted.
-    fn limit(&mut self, heard: &mut Heard, state: &State, now: Instant) {
-        self.0.retain(|id, _| {
-            state
-                .instance(id)
-                .is_some_and(|instance| instance.connected)
-        });
-        for instance in state.instances().filter(|instance| instance.connected) {
-            let known = self.0.entry(instance.id).or_insert((instance.session, now));
-            if known.0 != instance.session {
-                *known = (instance.session, now);
-            }
-            let lasted_ms = u64::try_from((now - known.1).as_millis()).unwrap_or(u64::MAX);
-            let silence_ms = heard.silence_ms(&instance.id).min(lasted_ms);
-            heard.silent_ms.insert(instance.id, silence_ms);
         }
     }
 }
