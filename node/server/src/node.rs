@@ -8,10 +8,10 @@ use futures::FutureExt as _;
 use quorate_core::ids::NodeId;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 
 use crate::config::{Config, ConfigError};
 use crate::consensus::{
@@ -146,16 +146,15 @@ impl Rooms {
     /// Nodes and agents share one listener. It is served where Raft runs, so that API load cannot hold up a heartbeat.
     fn serve_peers(&self, listener: TcpListener, gateway: &Gateway) {
         let router = Server::builder()
-            .tcp_nodelay(true)
             .add_service(self.consensus.raft_service())
             .add_service(gateway.relay_service())
             .add_service(self.dispatch.service());
+        // The builder's own setting does not reach connections that come from a listener of ours. Without it every answer in a
+        // conversation of small messages waits some 40 ms for the other side's delayed acknowledgement.
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let stop = self.last_stop.clone().cancelled_owned();
         let serving = async move {
-            if let Err(error) = router
-                .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop)
-                .await
-            {
+            if let Err(error) = router.serve_with_incoming_shutdown(incoming, stop).await {
                 tracing::error!(%error, "the listener for nodes and agents ended");
             }
         };
