@@ -63,7 +63,9 @@ impl Etcd {
             .create(true)
             .append(true)
             .open(self.folder.join(format!("m{member}.log")))?;
-        let mut command = Command::new("etcd");
+        // It dies with the benchmark, however that ends.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--", "etcd"]);
         command.args([
             "--name",
             &format!("m{member}"),
