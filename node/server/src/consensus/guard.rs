@@ -64,6 +64,10 @@ pub(crate) struct Guard {
     path: PathBuf,
     file: File,
     promises: Promises,
+    /// Which of the two slots was synced last. It is left alone until the other one is synced too.
+    synced_slot: u64,
+    /// Whether the promises are on disk for certain, not only with the system.
+    is_synced: bool,
 }
 
 impl Guard {
@@ -78,11 +82,14 @@ impl Guard {
             file => file.map_err(StoreError::guard(&path))?,
         };
         let bytes = fs::read(&path).map_err(StoreError::guard(&path))?;
-        let newest = bytes
-            .chunks(SLOT_BYTES)
-            .filter_map(read_slot)
-            .max_by_key(|promises| promises.generation);
-        let promises = newest.ok_or_else(|| StoreError::GuardDamaged { path: path.clone() })?;
+        let slots = (0..).zip(bytes.chunks(SLOT_BYTES));
+        let newest = slots
+            .filter_map(|(number, slot)| Some((number, read_slot(slot)?)))
+            .max_by_key(|(_, promises)| promises.generation);
+        let (synced_slot, promises) =
+            newest.ok_or_else(|| StoreError::GuardDamaged { path: path.clone() })?;
+        // What was only noted before a crash is with the system, perhaps not on disk.
+        file.sync_data().map_err(StoreError::guard(&path))?;
         if promises.disk_format > DISK_FORMAT {
             return Err(StoreError::TooNew {
                 found: promises.disk_format,
@@ -93,6 +100,8 @@ impl Guard {
             path,
             file,
             promises,
+            synced_slot,
+            is_synced: true,
         }))
     }
 
@@ -126,6 +135,8 @@ impl Guard {
             path,
             file,
             promises,
+            synced_slot: 0,
+            is_synced: true,
         })
     }
 
@@ -139,13 +150,37 @@ impl Guard {
     /// # Errors
     /// If the slot cannot be written or synced. The node must stop then.
     pub(crate) fn update(&mut self, change: impl FnOnce(&mut Promises)) -> Result<(), StoreError> {
+        self.note(change)?;
+        self.file
+            .sync_data()
+            .map_err(StoreError::guard(&self.path))?;
+        self.synced_slot = self.spare_slot();
+        self.is_synced = true;
+        Ok(())
+    }
+
+    /// Changes the promises without waiting for the disk: a process that dies leaves them behind, a power cut may not, and then
+    /// those that were synced last hold.
+    ///
+    /// # Errors
+    /// If the slot cannot be written. The node must stop then.
+    pub(crate) fn note(&mut self, change: impl FnOnce(&mut Promises)) -> Result<(), StoreError> {
         change(&mut self.promises);
         self.promises.generation += 1;
-        let at = (self.promises.generation % 2) * SLOT_BYTES as u64;
-        let write = self.file.write_all_at(&write_slot(&self.promises), at);
-        write
-            .and_then(|()| self.file.sync_data())
+        self.is_synced = false;
+        let at = self.spare_slot() * SLOT_BYTES as u64;
+        self.file
+            .write_all_at(&write_slot(&self.promises), at)
             .map_err(StoreError::guard(&self.path))
+    }
+
+    /// Whether the promises are on disk for certain.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.is_synced
+    }
+
+    fn spare_slot(&self) -> u64 {
+        1 - self.synced_slot
     }
 
     /// Whether the log that was found keeps what is promised here.

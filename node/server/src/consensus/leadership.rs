@@ -68,7 +68,11 @@ pub(super) async fn follow(
         tell(&leadership, &contacts, now);
         tokio::select! {
             () = stop.cancelled() => return,
-            changed = metrics.changed() => if changed.is_err() { return },
+            changed = metrics.changed() => if changed.is_err() {
+                // openraft's core is gone without a word: it panicked. A node without it must not go on looking alive.
+                report_end(&stopped, "raft ended by itself; the log says why".to_owned());
+                return;
+            },
             Ok(()) = disk.changed() => {}
         }
     }

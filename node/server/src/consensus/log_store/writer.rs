@@ -19,7 +19,7 @@ use super::{Shared, StoreError};
 pub(super) const GROUP_BYTES: usize = 4 << 20;
 /// As `GROUP_BYTES`, for small entries.
 pub(super) const GROUP_ENTRIES: usize = 4096;
-/// Group commits between two notes of how far the log has come. A lost tail shorter than this may go unnoticed after a crash.
+/// Group commits between two syncs of how far the log has come. A lost tail shorter than this may go unnoticed after a power cut.
 const HIGH_WATER_EVERY: u32 = 64;
 /// Group commits between two measurements of the disk space.
 const MEASURE_EVERY: u32 = 1024;
@@ -98,7 +98,7 @@ impl Writer {
             }
         };
         let waiters = std::mem::take(&mut rest.waiters);
-        let result = self.write(&mut rest).and_then(|()| self.note_high_water());
+        let result = self.write(&mut rest).and_then(|()| self.sync_high_water());
         self.close(result, waiters);
     }
 
@@ -187,10 +187,13 @@ impl Writer {
         }
     }
 
-    /// What is due every so many commits, and at once when a truncation has lowered the mark.
+    /// Notes how far the log has come; syncs the note every so many commits, and at once when a truncation has lowered it.
     fn after(&mut self, commits: u32, lowered: bool) -> Result<(), StoreError> {
+        let last = self.last.map(from_log_id);
         if lowered || commits.is_multiple_of(HIGH_WATER_EVERY) {
-            self.note_high_water()?;
+            self.sync_high_water()?;
+        } else if self.guard.promises().high_water != last {
+            self.guard.note(|promises| promises.high_water = last)?;
         }
         if commits % MEASURE_EVERY == 1 {
             self.measure();
@@ -218,9 +221,9 @@ impl Writer {
         }
     }
 
-    fn note_high_water(&mut self) -> Result<(), StoreError> {
+    fn sync_high_water(&mut self) -> Result<(), StoreError> {
         let last = self.last.map(from_log_id);
-        if self.guard.promises().high_water == last {
+        if self.guard.promises().high_water == last && self.guard.is_synced() {
             return Ok(());
         }
         self.guard.update(|promises| promises.high_water = last)

@@ -137,6 +137,31 @@ async fn an_older_copy_of_the_log_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_few_entries_lost_after_a_kill_are_noticed() {
+    for engine in ENGINES {
+        let dir = tempfile::tempdir().unwrap();
+        node_with_a_past(dir.path(), engine).await;
+        let path = |name| dir.path().join(name);
+        copy_dir(&path("log"), &path("old"));
+        let mut store = open(&config(dir.path(), engine)).unwrap();
+        for index in ENTRIES..ENTRIES + 3 {
+            append(&mut store, [entry(3, index, 10)]).await.unwrap();
+        }
+        // What a process that is killed now leaves of its guard. Each commit notes what the one before it left.
+        fs::copy(path("guard"), path("guard.killed")).unwrap();
+        store.stop().await.unwrap();
+        fs::rename(path("guard.killed"), path("guard")).unwrap();
+        fs::remove_dir_all(path("log")).unwrap();
+        fs::rename(path("old"), path("log")).unwrap();
+        let loss = refusal(reopen(dir.path(), engine));
+        assert!(
+            matches!(loss, Loss::Tail { promised, found } if promised > ENTRIES && found == Some(ENTRIES - 1)),
+            "{loss:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_lost_tail_is_noticed_and_a_rightful_truncation_is_not() {
     for engine in ENGINES {
         let dir = tempfile::tempdir().unwrap();
