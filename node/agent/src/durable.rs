@@ -6,20 +6,28 @@ use std::path::Path;
 
 /// Writes `bytes` to `path` so that a crash leaves the old content or the new: temporary file, sync, rename, sync of the directory.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = path
-        .parent()
-        .ok_or_else(|| io::Error::other("a file needs a directory"))?;
+    write_by_way_of(directory_of(path)?, path, bytes)
+}
+
+/// As [`write`], with the temporary file in `drafts`, a directory of the same file system: for a directory that somebody else
+/// clears of what is not complete.
+pub(crate) fn write_by_way_of(drafts: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let name = path
         .file_name()
         .and_then(|name| name.to_str())
         .ok_or_else(|| io::Error::other("a file needs a name"))?;
     // The process id keeps an agent and a shim apart that write to one directory at one time.
-    let temporary = directory.join(format!(".{name}.{}", std::process::id()));
+    let temporary = drafts.join(format!(".{name}.{}", std::process::id()));
     let mut file = File::create(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;
-    File::open(directory)?.sync_all()
+    File::open(directory_of(path)?)?.sync_all()
+}
+
+fn directory_of(path: &Path) -> io::Result<&Path> {
+    path.parent()
+        .ok_or_else(|| io::Error::other("a file needs a directory"))
 }
 
 /// `remove_dir_all` that is content when there is nothing.
