@@ -1,0 +1,1 @@
+//! What must hold: one promise a file, and the table of all of them.
