@@ -4,7 +4,11 @@
 //! what was acknowledged. The cluster's state knows every node with the id of its store, so a node with an empty disk asks before it takes part.
 //! It needs answers of so many others that at least one of them has seen whatever a majority with this node could have committed.
 //!
-//! What this leaves open: a disk lost in the moment between a node's first vote and its record in the state.
+//! A disk that is not empty may be an older copy of itself, guard and all. That only others can know, and they do (`witness`). Such a node asks
+//! too, but waits for nobody: a cluster must come up again with a bare majority. Who is late is asked again until all have answered, and may
+//! still refuse.
+//!
+//! What this leaves open: what was lost within about a second of its being promised.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +27,7 @@ use super::machine::View;
 use super::membership::Member;
 use super::submit::Submitter;
 use super::wire::Calls;
+use super::witness::Kept;
 
 /// How long one answer may take.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
@@ -62,50 +67,95 @@ pub(super) enum Found {
     Begun,
 }
 
-/// Asks the others until enough have answered, or one refuses.
-pub(super) async fn ask(
-    calls: &Calls,
+/// What a node that starts says of itself.
+#[derive(Clone, Copy)]
+pub(super) struct Asker {
+    pub(super) node: NodeId,
+    pub(super) store: StoreId,
+    /// What its disk held before anybody could add to it.
+    pub(super) found: Kept,
+}
+
+/// The questions of a node that starts, and who has answered them.
+pub(super) struct Asking<'a> {
+    calls: &'a Calls,
+    found: Kept,
     store: StoreId,
-    others: &[Member],
-) -> Result<Found, StopReason> {
-    let needed = answers_needed(others.len());
-    let mut answers: BTreeMap<NodeId, peer::AdmitReply> = BTreeMap::new();
-    let mut is_told = false;
-    loop {
-        let unasked: Vec<_> = others
+    others: Vec<Member>,
+    answers: BTreeMap<NodeId, peer::AdmitReply>,
+}
+
+impl<'a> Asking<'a> {
+    /// Nobody has answered yet.
+    pub(super) fn of(calls: &'a Calls, store: StoreId, found: Kept, others: Vec<Member>) -> Self {
+        Self {
+            calls,
+            found,
+            store,
+            others,
+            answers: BTreeMap::new(),
+        }
+    }
+
+    /// Asks, all at one time, those who have not answered; gives those who do so now.
+    pub(super) async fn once(&mut self) -> Result<Vec<NodeId>, StopReason> {
+        let unasked = self
+            .others
             .iter()
-            .filter(|member| !answers.contains_key(&member.node))
-            .collect();
-        let asked = unasked.iter().map(|member| async {
-            (
-                member.node,
-                calls.admit(member, store, ANSWER_PATIENCE).await,
-            )
+            .filter(|member| !self.answers.contains_key(&member.node));
+        let asked = unasked.map(|member| async {
+            let reply = self
+                .calls
+                .admit(member, self.store, self.found, ANSWER_PATIENCE)
+                .await;
+            (member.node, reply)
         });
+        let mut answered = Vec::new();
         for (node, reply) in join_all(asked).await {
             match reply {
                 Ok(reply) if !reply.admitted => return Err(StopReason::Refused(reply.why)),
                 Ok(reply) => {
-                    answers.insert(node, reply);
+                    self.answers.insert(node, reply);
+                    answered.push(node);
                 }
                 Err(status) => {
                     tracing::debug!(%node, %status, "no answer yet on whether this node may vote");
                 }
             }
         }
-        if answers.len() >= needed {
-            let has_begun = answers.values().any(|reply| reply.initialized);
-            return Ok(if has_begun { Found::Begun } else { Found::New });
+        Ok(answered)
+    }
+
+    /// For an empty disk: asks until enough have answered, or one refuses.
+    pub(super) async fn until_enough(&mut self) -> Result<Found, StopReason> {
+        let needed = answers_needed(self.others.len());
+        let mut is_told = false;
+        loop {
+            self.once().await?;
+            if self.answers.len() >= needed {
+                let has_begun = self.answers.values().any(|reply| reply.initialized);
+                return Ok(if has_begun { Found::Begun } else { Found::New });
+            }
+            if !is_told {
+                tracing::info!(
+                    answered = self.answers.len(),
+                    needed,
+                    "the log is empty: waiting for other nodes to say whether this node may vote"
+                );
+                is_told = true;
+            }
+            sleep(ASK_AGAIN).await;
         }
-        if !is_told {
-            tracing::info!(
-                answered = answers.len(),
-                needed,
-                "the log is empty: waiting for other nodes to say whether this node may vote"
-            );
-            is_told = true;
-        }
-        sleep(ASK_AGAIN).await;
+    }
+
+    /// Who has answered.
+    pub(super) fn answered(&self) -> impl Iterator<Item = NodeId> {
+        self.answers.keys().copied()
+    }
+
+    /// Whether there is nobody left to ask.
+    pub(super) fn is_done(&self) -> bool {
+        self.answers.len() == self.others.len()
     }
 }
 
@@ -115,26 +165,27 @@ fn answers_needed(others: usize) -> usize {
     (others + 2 - majority).min(others)
 }
 
-/// What this node, as far as its state goes, answers another that asks.
-pub(super) fn answer(
+/// Why `asker` must not vote, as far as the state, and what this node has witnessed of it, go.
+pub(super) fn objection(
     state: &State,
-    node: NodeId,
-    store: StoreId,
-    initialized: bool,
-) -> peer::AdmitReply {
-    let known = state.node(node).filter(|record| record.store != store);
-    match known {
-        None => peer::AdmitReply {
-            admitted: true,
-            why: String::new(),
-            initialized,
-        },
-        Some(record) => peer::AdmitReply {
-            admitted: false,
-            why: known_otherwise(node, record.store),
-            initialized,
-        },
+    witnessed: Option<&peer::Promised>,
+    asker: &Asker,
+) -> Option<String> {
+    let Asker { node, store, found } = asker;
+    if let Some(record) = state.node(*node).filter(|record| record.store != *store) {
+        return Some(known_otherwise(*node, record.store));
     }
+    let witnessed = witnessed?;
+    if witnessed.store_id != store.to_string() {
+        return Some(format!(
+            "node {node} is known with another store, {}",
+            witnessed.store_id
+        ));
+    }
+    let loss = found.falls_short_of(witnessed)?;
+    Some(format!(
+        "node {node} holds less than this node has seen it hold: {loss}"
+    ))
 }
 
 fn known_otherwise(node: NodeId, known: StoreId) -> String {

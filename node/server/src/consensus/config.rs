@@ -93,6 +93,8 @@ impl ConsensusConfig {
             election_timeout_min: as_ms(timeouts.start),
             election_timeout_max: as_ms(timeouts.end),
             enable_pre_vote: Some(true),
+            // Not before this node is admitted; then it is switched on.
+            enable_elect: false,
             // By default a restarted leader goes on leading in its old term. But its followers may have committed entries that its
             // own disk never got: it would write other entries under the same ids. It has to stand for election like anybody else.
             enable_leader_restore: Some(false),

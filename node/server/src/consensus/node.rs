@@ -1,11 +1,12 @@
 //! The handle on this node's consensus, and what it holds.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
 use parking_lot::Mutex;
-use quorate_core::ids::{InstanceId, StoreId};
+use quorate_core::ids::{InstanceId, NodeId, StoreId};
 use quorate_core::{Heard, Item, State};
 use quorate_proto::peer::raft_server::RaftServer;
 use tokio::runtime::{Handle, Runtime};
@@ -29,6 +30,7 @@ use super::status::{Known, Status};
 use super::submit::Submitter;
 use super::types::Types;
 use super::wire::{Address, Channels, Lane, MESSAGE_BYTES, RaftService};
+use super::witness::{Kept, Witness};
 
 /// A leader that shuts down hands over first; the others would notice its absence by themselves, only later.
 const HAND_OVER_PATIENCE: Duration = Duration::from_secs(1);
@@ -57,6 +59,11 @@ pub(super) struct Shared {
     pub(super) barriers: Barriers,
     pub(super) contacts: Contacts,
     pub(super) gate: Gate,
+    pub(super) witness: Witness,
+    /// What the disk held when this node started.
+    pub(super) found: Kept,
+    /// Who has answered whether this node may vote, and so may hear what it holds.
+    pub(super) admitted_by: Mutex<BTreeSet<NodeId>>,
     pub(super) leadership: watch::Receiver<Leadership>,
     pub(super) stopped: watch::Sender<Option<StopReason>>,
     pub(super) stop: CancellationToken,

@@ -1,40 +1,37 @@
 //! How a node takes up its part: it opens its disk, makes sure that it may vote, and finds or founds its cluster.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use openraft::storage::RaftLogStorage;
 use parking_lot::Mutex;
 use quorate_core::ids::StoreId;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::admission::{self, Found, Gate};
+use super::admission::Gate;
 use super::barrier;
 use super::config::{ConsensusConfig, Threads};
 use super::heard::Contacts;
-use super::leadership::{self, Leadership, StopReason};
+use super::join;
+use super::leadership::{self, Leadership};
 use super::log_store::{self, LogStore, StoreConfig, StoreError};
 use super::machine::{Machine, View};
 use super::membership::{Member, cluster_id};
 use super::node::{Consensus, Raft, RaftThreads, Shared};
 use super::proposals;
+use super::pulse;
 use super::snapshot::{SnapshotError, Snapshots};
-use super::status;
 use super::submit::Submitter;
 use super::types::LogId;
 use super::wire::{Address, Calls, Channels, Links};
+use super::witness::{Kept, Witness};
 
 /// Where the snapshots are, below the node's directory.
 const SNAPSHOTS: &str = "snapshots";
-/// How often the leader is told who was heard, and metrics are set.
-const PULSE: Duration = Duration::from_secs(1);
 
 /// Why consensus does not start.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +124,8 @@ struct Opened {
     store_id: StoreId,
     raft: Raft,
     log: LogStore,
+    witness: Witness,
+    found: Kept,
     view: View,
     snapshots: Snapshots,
     contacts: Contacts,
@@ -143,6 +142,7 @@ async fn open_raft(config: &ConsensusConfig) -> Result<Opened, StartError> {
         .for_raft(&cluster)
         .map_err(|error| StartError::Settings(error.into()))?;
     let (log, machine) = open(config, &cluster).await?;
+    let (witness, found) = (Witness::open(log.clone()), Kept::on(&log));
     let store_id = log.identity().store_id.parse::<StoreId>();
     let store_id = store_id.map_err(|error| StartError::Settings(error.into()))?;
     let (view, snapshots, contacts) = (machine.view(), machine.snapshots(), machine.contacts());
@@ -163,6 +163,8 @@ async fn open_raft(config: &ConsensusConfig) -> Result<Opened, StartError> {
         store_id,
         raft,
         log,
+        witness,
+        found,
         view,
         snapshots,
         contacts,
@@ -178,6 +180,8 @@ fn wire_up(config: ConsensusConfig, threads: RaftThreads, opened: Opened) -> Sha
         store_id,
         raft,
         log,
+        witness,
+        found,
         view,
         snapshots,
         contacts,
@@ -229,6 +233,9 @@ fn wire_up(config: ConsensusConfig, threads: RaftThreads, opened: Opened) -> Sha
         barriers,
         contacts,
         gate,
+        witness,
+        found,
+        admitted_by: Mutex::default(),
         leadership,
         stopped,
         stop,
@@ -284,14 +291,11 @@ async fn take_part(shared: &Arc<Shared>) -> Result<(), StartError> {
         .is_initialized()
         .await
         .map_err(|fatal| StartError::Raft(fatal.into()))?;
-    if has_begun {
-        shared.gate.open();
-    }
     let joining = Arc::clone(shared);
     shared.tasks.spawn(async move {
         let joined = joining
             .stop
-            .run_until_cancelled(join(&joining, has_begun))
+            .run_until_cancelled(join::join(&joining, has_begun))
             .await;
         if let Some(Err(reason)) = joined {
             tracing::error!(%reason, "this node cannot take part");
@@ -300,92 +304,10 @@ async fn take_part(shared: &Arc<Shared>) -> Result<(), StartError> {
     });
     let beating = Arc::clone(shared);
     shared.tasks.spawn(async move {
-        beating.stop.run_until_cancelled(pulse(&beating)).await;
+        beating
+            .stop
+            .run_until_cancelled(pulse::pulse(&beating))
+            .await;
     });
     Ok(())
-}
-
-async fn join(shared: &Shared, has_begun: bool) -> Result<(), StopReason> {
-    let Shared {
-        config,
-        me,
-        store_id,
-        submitter,
-        ..
-    } = shared;
-    if !has_begun {
-        let others: Vec<Member> = config
-            .members
-            .iter()
-            .filter(|member| member.node != me.node)
-            .cloned()
-            .collect();
-        let found = admission::ask(&submitter.calls, *store_id, &others).await?;
-        if found == Found::New {
-            found_cluster(shared).await?;
-        }
-        shared.gate.open();
-    }
-    admission::record(&shared.view, submitter, me, *store_id, &config.version).await?;
-    if shared.log.identity().initialized {
-        return Ok(());
-    }
-    shared
-        .log
-        .mark_initialized()
-        .await
-        .map_err(|error| StopReason::Failed(error.to_string()))
-}
-
-/// Founds the cluster. Every first node does so with the same members; together that is one cluster.
-async fn found_cluster(shared: &Shared) -> Result<(), StopReason> {
-    let members: BTreeMap<_, _> = shared.config.members.iter().map(Member::as_raft).collect();
-    match shared.raft.initialize(members).await {
-        Ok(()) => Ok(()),
-        Err(error) => match error.into_api_error() {
-            // Another node was faster: its log or its vote came in between.
-            Some(refused) => {
-                tracing::debug!(%refused, "the cluster has begun");
-                Ok(())
-            }
-            None => Err(StopReason::Failed(
-                "raft ended while the cluster was founded".to_owned(),
-            )),
-        },
-    }
-}
-
-/// Tells the leader who was heard, and sets metrics, each second.
-async fn pulse(shared: &Shared) {
-    let mut ticks = interval(PULSE);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        tell_heard(shared).await;
-        status::measure(&shared.status());
-    }
-}
-
-async fn tell_heard(shared: &Shared) {
-    let now = shared.leadership.borrow().clone();
-    if now.is_me {
-        let now = Instant::now();
-        shared
-            .contacts
-            .take_in(shared.contacts.take_notes(now), now);
-        let state = shared.view.state();
-        shared
-            .contacts
-            .retain(|instance| state.instance(instance).is_some());
-    } else if let Some(leader) = &now.leader {
-        let notes = shared.contacts.take_notes(Instant::now());
-        if notes.is_empty() {
-            return;
-        }
-        // Lost notes come again with the next sign of life; the leader's patience is many of these.
-        let told = timeout(PULSE, shared.submitter.calls.heard(leader, &notes, PULSE)).await;
-        if !matches!(told, Ok(Ok(()))) {
-            tracing::debug!(%leader, instances = notes.len(), "the leader was not told who was heard");
-        }
-    }
 }

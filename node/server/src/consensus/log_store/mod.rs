@@ -19,9 +19,10 @@ use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::type_config::TypeConfigExt;
 use openraft::{OptionalSend, RaftLogReader};
 use parking_lot::{Mutex, RwLock};
+use quorate_proto::peer;
 use tokio::sync::{mpsc, watch};
 
-use super::convert::{decode_entry, to_log_id};
+use super::convert::{decode_entry, from_log_id, from_vote, to_log_id};
 use super::engine::LogEngine;
 use super::types::{Entry, LogId, NodeId, Types, Vote};
 
@@ -87,6 +88,21 @@ impl LogStore {
     /// Becomes `Some` when the disk failed. The node must stop then.
     pub(crate) fn fatal(&self) -> watch::Receiver<Option<Arc<StoreError>>> {
         self.fatal.clone()
+    }
+
+    /// The end of the log on disk.
+    pub(crate) fn end(&self) -> Option<LogId> {
+        self.shared.view.lock().kept
+    }
+
+    /// What this disk holds for certain now.
+    pub(crate) fn promised(&self) -> peer::Promised {
+        let view = self.shared.view.lock();
+        peer::Promised {
+            store_id: self.identity.store_id.clone(),
+            vote: view.vote.map(from_vote),
+            held: view.held().map(from_log_id),
+        }
     }
 
     /// Notes for good that this node has taken part in its cluster: from now on an empty log means a lost disk.

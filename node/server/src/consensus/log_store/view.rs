@@ -23,6 +23,8 @@ pub(super) struct View {
     pub(super) committed_is_new: bool,
     pub(super) purged: Option<LogId>,
     last: Option<LogId>,
+    /// The end of the log on disk; what comes after it may be lost by a crash.
+    pub(super) kept: Option<LogId>,
     /// The entries are `first..next`.
     first: u64,
     next: u64,
@@ -69,6 +71,7 @@ impl View {
             committed: head.committed.map(to_log_id),
             purged: head.purged.map(to_log_id),
             last: end,
+            kept: end,
             first: head.first.unwrap_or(next),
             next,
             catalogue: head.catalogue.clone(),
@@ -79,6 +82,16 @@ impl View {
     /// The end of the log: its last entry, or where it was purged.
     pub(super) fn last(&self) -> Option<LogId> {
         self.last
+    }
+
+    /// The last entry that is on disk and known to be committed: no leader will ever have it cut off.
+    pub(super) fn held(&self) -> Option<LogId> {
+        let index = |id: Option<LogId>| id.map(|id| id.index);
+        if index(self.committed) <= index(self.kept) {
+            self.committed
+        } else {
+            self.kept
+        }
     }
 
     /// Adds entries and returns the number under which [`View::durable`] later reports them.

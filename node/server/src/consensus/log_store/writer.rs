@@ -147,6 +147,7 @@ impl Writer {
                 .record(group.batch.records.len() as f64);
         }
         self.last = group.last;
+        self.shared.view.lock().kept = group.last;
         if group.vote.is_some() || group.initialized {
             let (vote, initialized) = (group.vote.map(from_vote), group.initialized);
             self.guard.update(|promises| {

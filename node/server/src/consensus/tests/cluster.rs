@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -173,6 +173,19 @@ impl Cluster {
         std::fs::remove_dir_all(self.directory(node)).unwrap();
     }
 
+    /// Copies what a stopped node has on disk.
+    pub(super) fn copy(&self, node: u64) -> TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        copy_tree(&self.directory(node), copy.path());
+        copy
+    }
+
+    /// Puts a stopped node's disk back to what it was.
+    pub(super) fn put_back(&self, node: u64, copy: TempDir) {
+        self.wipe(node);
+        copy_tree(copy.path(), &self.directory(node));
+    }
+
     /// Removes a stopped node's snapshots only.
     pub(super) fn wipe_snapshots(&self, node: u64) {
         std::fs::remove_dir_all(self.directory(node).join("snapshots")).unwrap();
@@ -252,6 +265,21 @@ impl Cluster {
         let nodes: Vec<u64> = self.nodes.keys().copied().collect();
         for node in nodes {
             self.stop(node).await;
+        }
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (entry, to) = (
+            entry.as_ref().unwrap(),
+            to.join(entry.as_ref().unwrap().file_name()),
+        );
+        if entry.file_type().unwrap().is_dir() {
+            copy_tree(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
         }
     }
 }

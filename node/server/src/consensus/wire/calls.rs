@@ -11,6 +11,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use super::super::membership::Member;
+use super::super::witness::Kept;
 use super::channel::{Channels, Lane};
 use super::{Address, MESSAGE_BYTES};
 
@@ -100,16 +101,38 @@ impl Calls {
         &self,
         to: &Member,
         store: StoreId,
+        found: Kept,
         patience: Duration,
     ) -> Result<peer::AdmitReply, Status> {
         let message = peer::AdmitRequest {
             cluster_id: self.from.cluster.clone(),
             node: self.from.node,
             store_id: store.to_string(),
+            vote: found.vote,
+            end: found.end,
         };
         self.client(to, Lane::Urgent)
             .admit(Self::request(message, patience))
             .await
             .map(Response::into_inner)
+    }
+
+    /// Tells what this node's disk holds.
+    pub(in super::super) async fn witness(
+        &self,
+        to: &Member,
+        promised: &peer::Promised,
+        patience: Duration,
+    ) -> Result<(), Status> {
+        let message = peer::WitnessRequest {
+            node: self.from.node,
+            promised: Some(promised.clone()),
+            cluster_id: self.from.cluster.clone(),
+            target: to.node.0,
+        };
+        self.client(to, Lane::Calls)
+            .witness(Self::request(message, patience))
+            .await
+            .map(drop)
     }
 }

@@ -21,6 +21,7 @@ use quorate_proto::peer::snapshot_chunk::Part;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::super::admission::{self, Asker};
 use super::super::convert::{
     decode_entry, from_log_id, from_member, from_vote, to_log_id, to_stored_membership, to_vote,
 };
@@ -28,7 +29,8 @@ use super::super::membership::Member;
 use super::super::node::Shared;
 use super::super::proposals::ProposeError;
 use super::super::types::{SnapshotFile, StoredMembership, Types, Vote};
-use super::super::{admission, barrier, submit};
+use super::super::witness::Kept;
+use super::super::{barrier, submit};
 use super::Address;
 use super::snapshots::{self, Incoming};
 
@@ -288,13 +290,34 @@ impl RaftRpc for RaftService {
             .is_initialized()
             .await
             .map_err(|fatal| Status::unavailable(fatal.to_string()))?;
-        let state = self.shared.view.state();
-        Ok(Response::new(admission::answer(
-            &state,
-            NodeId(request.node),
+        let asker = Asker {
+            node: NodeId(request.node),
             store,
+            found: Kept {
+                vote: request.vote,
+                end: request.end,
+            },
+        };
+        let witnessed = self.shared.witness.of(asker.node);
+        let objection = admission::objection(&self.shared.view.state(), witnessed.as_ref(), &asker);
+        Ok(Response::new(peer::AdmitReply {
+            admitted: objection.is_none(),
+            why: objection.unwrap_or_default(),
             initialized,
-        )))
+        }))
+    }
+
+    async fn witness(
+        &self,
+        request: Request<peer::WitnessRequest>,
+    ) -> Result<Response<peer::WitnessReply>, Status> {
+        let request = request.into_inner();
+        self.check_raft(&request.cluster_id, request.target)?;
+        let promised = request
+            .promised
+            .ok_or_else(|| Status::invalid_argument("nothing is promised"))?;
+        self.shared.witness.take_in(NodeId(request.node), promised);
+        Ok(Response::new(peer::WitnessReply {}))
     }
 }
 
