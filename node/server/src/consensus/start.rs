@@ -151,10 +151,7 @@ async fn open_raft(config: &ConsensusConfig) -> Result<Opened, StartError> {
         node: me.node.0,
     };
     let channels = Arc::new(Channels::new(config.connect.clone()));
-    let links = Links {
-        from: address.clone(),
-        channels: Arc::clone(&channels),
-    };
+    let links = Links::new(address.clone(), Arc::clone(&channels));
     let raft = Raft::new(address.node, raft_config, links, log.clone(), machine).await;
     let raft = raft.map_err(|fatal| StartError::Raft(fatal.into()))?;
     Ok(Opened {

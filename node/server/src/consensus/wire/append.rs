@@ -3,7 +3,8 @@
 //! A stream lasts for one replication session of openraft. Whatever goes wrong ends it, and openraft begins the next session at what the follower
 //! is known to have: there is nothing to repair here.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
@@ -12,6 +13,7 @@ use openraft::alias::LogIdOf;
 use openraft::errors::Timeout;
 use openraft::raft::{AppendEntriesRequest, StreamAppendError, StreamAppendResult};
 use openraft::{OptionalSend, RPCTypes};
+use parking_lot::Mutex;
 use quorate_proto::peer::raft_client::RaftClient;
 use quorate_proto::peer::{self, append_reply};
 use tokio::sync::mpsc;
@@ -33,11 +35,46 @@ const REPLY_PATIENCE: Duration = Duration::from_secs(5);
 
 type Answer = Result<StreamAppendResult<Types>, RpcError>;
 
+/// How far each node has acknowledged the log of the term in which this node leads. Clones are the same record.
+#[derive(Clone, Default)]
+pub(super) struct Acknowledged(Arc<Mutex<BTreeMap<u64, Reach>>>);
+
+#[derive(Default)]
+struct Reach {
+    term: u64,
+    index: Option<u64>,
+}
+
+impl Acknowledged {
+    /// A new term begins with nothing acknowledged.
+    fn begin(&self, node: u64, term: u64) {
+        let mut nodes = self.0.lock();
+        let known = nodes.entry(node).or_default();
+        if known.term != term {
+            *known = Reach { term, index: None };
+        }
+    }
+
+    /// Notes that `node` has everything up to `index`.
+    pub(super) fn note(&self, node: u64, index: Option<u64>) {
+        if let Some(known) = self.0.lock().get_mut(&node) {
+            known.index = known.index.max(index);
+        }
+    }
+
+    /// What `node` has acknowledged, if that includes `index`.
+    fn beyond(&self, node: u64, index: u64) -> Option<u64> {
+        let nodes = self.0.lock();
+        nodes.get(&node)?.index.filter(|had| *had >= index)
+    }
+}
+
 /// Opens a stream to `to` that carries `input`, and gives the answers in order.
 pub(super) fn pipeline<S>(
     mut client: RaftClient<Channel>,
     from: u64,
     to: Address,
+    acknowledged: Acknowledged,
     input: S,
 ) -> BoxStream<'static, Answer>
 where
@@ -53,6 +90,7 @@ where
     let session = Session {
         from,
         to,
+        acknowledged,
         input: Some(input),
         parts: VecDeque::new(),
         requests: Some(requests),
@@ -68,6 +106,7 @@ where
 struct Session<S> {
     from: u64,
     to: Address,
+    acknowledged: Acknowledged,
     /// What is still to be asked for; none once it has ended.
     input: Option<S>,
     /// Parts of one append that are cut and not yet sent.
@@ -103,7 +142,10 @@ impl<S: Stream<Item = AppendEntriesRequest<Types>> + Unpin> Session<S> {
                     return Some(answer);
                 }
                 request = next_of(&mut self.input), if wants_more => match request {
-                    Some(request) => self.parts = cut(&self.to, request),
+                    Some(request) => {
+                        self.acknowledged.begin(self.to.node, request.vote.leader_id.term);
+                        self.parts = cut(&self.to, request);
+                    }
                     None => self.input = None,
                 },
                 () = until_out_of_patience(oldest), if oldest.is_some() => {
@@ -143,8 +185,15 @@ impl<S: Stream<Item = AppendEntriesRequest<Types>> + Unpin> Session<S> {
             )));
         }
         match reply.result {
-            Some(append_reply::Result::Matched(matched)) => Ok(Ok(matched.log_id.map(to_log_id))),
+            Some(append_reply::Result::Matched(matched)) => {
+                let index = matched.log_id.map(|id| id.index);
+                self.acknowledged.note(self.to.node, index);
+                Ok(Ok(matched.log_id.map(to_log_id)))
+            }
             Some(append_reply::Result::Conflict(id)) => {
+                if let Some(had) = self.acknowledged.beyond(self.to.node, id.index) {
+                    return Err(self.lost(had, id.index));
+                }
                 Ok(Err(StreamAppendError::Conflict(to_log_id(id))))
             }
             Some(append_reply::Result::HigherVote(vote)) => {
@@ -154,6 +203,20 @@ impl<S: Stream<Item = AppendEntriesRequest<Types>> + Unpin> Session<S> {
                 "the follower's answer says nothing",
             ))),
         }
+    }
+
+    /// openraft takes a log that goes back for a bug of its own, and stops. It is the follower that must not go on.
+    fn lost(&self, had: u64, lacks: u64) -> RpcError {
+        let node = self.to.node;
+        tracing::error!(
+            node,
+            had,
+            lacks,
+            "this node lost entries that it had acknowledged, and gets no more; set its data directory aside and let it join under a new id"
+        );
+        rpc_error(&Status::failed_precondition(format!(
+            "node {node} acknowledged entries up to {had}, and now lacks {lacks}"
+        )))
     }
 
     fn timeout(&self) -> RpcError {
@@ -259,6 +322,21 @@ mod tests {
             .map(|bytes| decode_entry(bytes).unwrap())
             .collect();
         assert_eq!(back, entries);
+    }
+
+    #[test]
+    fn a_log_that_goes_back_within_a_term_is_noticed() {
+        let acknowledged = Acknowledged::default();
+        acknowledged.begin(2, 7);
+        assert_eq!(acknowledged.beyond(2, 0), None);
+        acknowledged.note(2, Some(10));
+        acknowledged.note(2, Some(9));
+        assert_eq!(acknowledged.beyond(2, 11), None, "it never had that");
+        assert_eq!(acknowledged.beyond(2, 10), Some(10));
+        assert_eq!(acknowledged.beyond(3, 1), None);
+        // A leader of a later term may find less: what was not committed is cut off.
+        acknowledged.begin(2, 8);
+        assert_eq!(acknowledged.beyond(2, 10), None);
     }
 
     #[test]

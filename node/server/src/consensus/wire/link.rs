@@ -20,6 +20,7 @@ use tonic::{Request, Status};
 
 use super::super::convert::{from_log_id, from_vote, to_log_id, to_vote};
 use super::super::types::{Member, NodeId, SnapshotFile, Types, Vote};
+use super::append::Acknowledged;
 use super::channel::{Channels, Lane};
 use super::{Address, MESSAGE_BYTES, RpcError, append, rpc_error, snapshots};
 
@@ -36,12 +37,22 @@ const BACKOFF: [Duration; 5] = [
 #[derive(Clone)]
 pub(in super::super) struct Links {
     /// This node and its cluster.
-    pub(in super::super) from: Address,
+    from: Address,
     /// The connections to use.
-    pub(in super::super) channels: Arc<Channels>,
+    channels: Arc<Channels>,
+    acknowledged: Acknowledged,
 }
 
 impl Links {
+    /// Links from this node over `channels`.
+    pub(in super::super) fn new(from: Address, channels: Arc<Channels>) -> Self {
+        Self {
+            from,
+            channels,
+            acknowledged: Acknowledged::default(),
+        }
+    }
+
     fn link(&self, target: NodeId, member: &Member, lane: Lane) -> Link {
         let to = Address {
             cluster: self.from.cluster.clone(),
@@ -54,6 +65,7 @@ impl Links {
             peer_address,
             lane,
             channels: Arc::clone(&self.channels),
+            acknowledged: self.acknowledged.clone(),
         }
     }
 }
@@ -81,6 +93,7 @@ pub(in super::super) struct Link {
     peer_address: String,
     lane: Lane,
     channels: Arc<Channels>,
+    acknowledged: Acknowledged,
 }
 
 impl Link {
@@ -150,7 +163,13 @@ impl RaftNetworkV2<Types> for Link {
     where
         S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
     {
-        let answers = append::pipeline(self.client(self.lane), self.from, self.to.clone(), input);
+        let answers = append::pipeline(
+            self.client(self.lane),
+            self.from,
+            self.to.clone(),
+            self.acknowledged.clone(),
+            input,
+        );
         async move { Ok(answers) }.boxed()
     }
 
@@ -177,6 +196,7 @@ impl RaftNetworkV2<Types> for Link {
         cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         option: RPCOption,
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
+        let last = snapshot.meta.last_log_id.map(|id| id.index);
         let sent = snapshots::send(
             self.client(Lane::Snapshot),
             self.to.clone(),
@@ -189,7 +209,11 @@ impl RaftNetworkV2<Types> for Link {
             closed = cancel => Err(StreamingError::Closed(closed)),
             reply = sent => {
                 let reply = reply.map_err(|status| rpc_error(&status))?;
-                Ok(SnapshotResponse::new(required(reply.vote)?))
+                let theirs = required(reply.vote)?;
+                if theirs == vote {
+                    self.acknowledged.note(self.to.node, last);
+                }
+                Ok(SnapshotResponse::new(theirs))
             }
         }
     }
