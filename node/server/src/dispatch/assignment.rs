@@ -1,6 +1,6 @@
 //! Assignments as agents get them: the definition with the task's overrides worked in, and the host ports that were decided. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use quorate_core::documents::{ContainerSpec, Launch, Overrides};
 use quorate_core::ids::TaskId;
@@ -102,7 +102,7 @@ fn container(
         stop_timeout_s: signed(spec.stop_timeout_s),
         working_directory: spec.working_directory.clone(),
         user: spec.user.clone(),
-        docker_labels: spec.docker_labels.clone().into_iter().collect(),
+        docker_labels: spec.docker_labels.clone(),
         privileged: spec.privileged,
         readonly_root: spec.readonly_root,
         container_arn: realm.container(&task.cluster, task.id, placed.id),
@@ -115,7 +115,7 @@ fn environment(
     realm: &Realm,
     task: &Task,
     stated: &BTreeMap<String, String>,
-) -> HashMap<String, String> {
+) -> BTreeMap<String, String> {
     let execution = format!("AWS_ECS_{}", task.launch_type);
     let ours = [
         ("AWS_EXECUTION_ENV", execution.as_str()),
