@@ -8,6 +8,7 @@ pub mod config;
 pub mod consensus;
 pub mod dispatch;
 pub mod entropy;
+pub mod files;
 pub mod gateway;
 pub mod http;
 pub mod operations;

@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::consensus::{Consensus, Leadership, ProposeError};
-use crate::{clock, entropy};
+use crate::entropy;
 
 /// How often duties are looked at when nothing else happens: silence and deadlines are a matter of time, not of changes.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -48,7 +48,7 @@ impl Steward {
                 return;
             }
             let (state, heard) = (self.consensus.state(), self.consensus.heard());
-            let mut owed = duties(&state, &heard, &self.policy, clock::wall());
+            let mut owed = duties(&state, &heard, &self.policy, self.consensus.clock().wall());
             owed.truncate(OWED_MAX);
             if owed.is_empty() {
                 continue;

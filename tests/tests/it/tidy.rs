@@ -96,6 +96,31 @@ const LIBRARIES: &[(&str, &[&str])] = &[
 /// The workspace denies unsafe code; this file lifts it for itself and says why.
 const UNSAFE_FILE: &str = "tests/simulation/src/entropy.rs";
 
+/// What a simulation stands in for, and the only places of the server that reach past it (tests may, wherever they are).
+const SEAMS: &[(&str, &[&str])] = &[
+    (
+        "std::fs",
+        &[
+            "files.rs",
+            // sled keeps files of its own, and is not simulated.
+            "consensus/engine/sled_log.rs",
+            // The process, not the node: its data directory before anything starts, and what the system says of it.
+            "listeners.rs",
+            "telemetry.rs",
+        ],
+    ),
+    ("tokio::fs", &[]),
+    ("SystemTime", &["clock.rs"]),
+    ("spawn_blocking", &["consensus/config.rs"]),
+    (
+        "std::thread",
+        &[
+            "consensus/log_store/open.rs",
+            "consensus/engine/sled_log.rs",
+        ],
+    ),
+];
+
 #[test]
 fn crates_depend_only_downwards() {
     let allowed: BTreeMap<_, BTreeSet<&str>> = CRATES
@@ -158,6 +183,20 @@ fn libraries_are_named_only_in_their_rooms() {
             names_crate(line, library) && !places.iter().any(|place| path.starts_with(place))
         })?;
         Some(format!("names {library}"))
+    });
+    assert_lawful(&broken);
+}
+
+#[test]
+fn only_the_seams_of_the_server_reach_the_machine() {
+    const SERVER: &str = "node/server/src/";
+    let broken = each_line(SERVER, |path, line| {
+        let room = path.trim_start_matches(SERVER);
+        let (seam, _) = SEAMS
+            .iter()
+            .find(|(seam, places)| line.contains(seam) && !places.contains(&room))?;
+        let is_test = room.contains("tests/") || room.ends_with("tests.rs");
+        (!is_test).then(|| format!("names {seam}"))
     });
     assert_lawful(&broken);
 }

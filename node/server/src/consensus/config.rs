@@ -1,5 +1,6 @@
 //! What consensus is told at its start: who this node is, who else there is, where its disk is, and how patient it is.
 
+use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,10 +8,13 @@ use std::time::Duration;
 
 use openraft::{Config, ConfigError, SnapshotPolicy};
 use quorate_core::ids::NodeId;
+use tokio::task::spawn_blocking;
 
 use super::engine::EngineKind;
 use super::membership::Member;
 use super::wire::Connect;
+use crate::clock::Clock;
+use crate::files::{Files, Fs};
 
 /// Entries between two snapshots. A snapshot walks the whole state, so it has to be rare; replaying this many entries takes about a second.
 const SNAPSHOT_EVERY: u64 = 20_000;
@@ -26,8 +30,24 @@ const INSTALL_PATIENCE: Duration = Duration::from_secs(300);
 pub enum Threads {
     /// On a runtime of its own with this many workers, so that calls, however many, cannot hold up a heartbeat.
     Own(usize),
-    /// On the caller's runtime: a simulation runs all nodes on one, with time stopped.
+    /// On the caller's runtime and nowhere else: a simulation runs all nodes on one, with time stopped.
     Shared,
+}
+
+impl Threads {
+    /// Does work that takes long or waits for a disk where it holds up nobody; without threads, here and now.
+    ///
+    /// # Errors
+    /// If the work panicked, or the runtime ended before it was begun.
+    pub(crate) async fn aside<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        match self {
+            Self::Own(_) => spawn_blocking(work).await.map_err(io::Error::other),
+            Self::Shared => Ok(work()),
+        }
+    }
 }
 
 /// Everything consensus is told.
@@ -53,6 +73,10 @@ pub struct ConsensusConfig {
     pub entries_kept: u64,
     /// Where it runs.
     pub threads: Threads,
+    /// Its disk. sled keeps files of its own, whatever this says.
+    pub files: Arc<dyn Files>,
+    /// Its wall clock.
+    pub clock: Clock,
     /// How it reaches other nodes.
     pub connect: Connect,
     /// Version of this program, for the record.
@@ -74,6 +98,8 @@ impl ConsensusConfig {
             snapshot_every: SNAPSHOT_EVERY,
             entries_kept: ENTRIES_KEPT,
             threads: Threads::Own(2),
+            files: Arc::new(Fs),
+            clock: Clock::system(),
             connect: Connect::tcp(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }

@@ -4,16 +4,15 @@
 //!
 //! The file has two slots, each checked and numbered, written in turn: a torn write leaves the other.
 
-use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use prost::Message;
 use quorate_proto::peer;
 
-use super::engine::{Head, sync_dir};
+use super::engine::Head;
 use super::log_store::StoreError;
+use crate::files::{File, Files, Open};
 
 /// The version of everything under the data directory that this build writes. A newer one is refused.
 const DISK_FORMAT: u32 = 1;
@@ -62,7 +61,7 @@ pub(crate) struct Promises {
 #[derive(Debug)]
 pub(crate) struct Guard {
     path: PathBuf,
-    file: File,
+    file: Box<dyn File>,
     promises: Promises,
     /// Which of the two slots was synced last. It is left alone until the other one is synced too.
     synced_slot: u64,
@@ -75,13 +74,13 @@ impl Guard {
     ///
     /// # Errors
     /// If the file cannot be read, is damaged in both slots, or was written by a newer version.
-    pub(crate) fn open(dir: &Path) -> Result<Option<Guard>, StoreError> {
+    pub(crate) fn open(files: &dyn Files, dir: &Path) -> Result<Option<Guard>, StoreError> {
         let path = dir.join(FILE);
-        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+        let file = match files.open(&path, Open::ReadWrite) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file.map_err(StoreError::guard(&path))?,
         };
-        let bytes = fs::read(&path).map_err(StoreError::guard(&path))?;
+        let bytes = files.read(&path).map_err(StoreError::guard(&path))?;
         let slots = (0..).zip(bytes.chunks(SLOT_BYTES));
         let newest = slots
             .filter_map(|(number, slot)| Some((number, read_slot(slot)?)))
@@ -109,7 +108,11 @@ impl Guard {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub(crate) fn create(dir: &Path, promises: Promises) -> Result<Guard, StoreError> {
+    pub(crate) fn create(
+        files: &dyn Files,
+        dir: &Path,
+        promises: Promises,
+    ) -> Result<Guard, StoreError> {
         let promises = Promises {
             generation: 0,
             disk_format: DISK_FORMAT,
@@ -117,17 +120,12 @@ impl Guard {
         };
         let (path, draft) = (dir.join(FILE), dir.join("guard.new"));
         let write = || {
-            let file = OpenOptions::new()
-                .create(true)
-                .truncate(true)
-                .read(true)
-                .write(true)
-                .open(&draft)?;
+            let file = files.open(&draft, Open::Create)?;
             let slot = write_slot(&promises);
             file.write_all_at(&[slot.clone(), slot].concat(), 0)?;
-            file.sync_all()?;
-            fs::rename(&draft, &path)?;
-            sync_dir(dir)?;
+            file.sync_data()?;
+            files.rename(&draft, &path)?;
+            files.sync_dir(dir)?;
             Ok(file)
         };
         let file = write().map_err(StoreError::guard(&path))?;

@@ -16,9 +16,9 @@ use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{OptionalSend, RaftSnapshotBuilder, alias};
 use quorate_core::{Change, Reply, State, apply};
 use tokio::sync::{broadcast, watch};
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use super::disk::Disk;
 use super::heard::Contacts;
 use super::log_store::LogStore;
 use super::snapshot::{CATALOGUED, Kept, Moment, SnapshotError, Snapshots};
@@ -84,14 +84,15 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Opens the snapshots in `directory`, and begins where the newest ends; with an empty state where there is none. `log` keeps the
+    /// Opens the snapshots in `directory` on `disk`, and begins where the newest ends; with an empty state where there is none. `log` keeps the
     /// catalogue.
     pub(super) fn open(
+        disk: Disk,
         directory: &Path,
         cluster: &str,
         log: LogStore,
     ) -> Result<Self, SnapshotError> {
-        let (snapshots, state) = Snapshots::open(directory, cluster)?;
+        let (snapshots, state) = Snapshots::open(disk, directory, cluster)?;
         snapshots.expect(log.catalogue_get(CATALOGUED))?;
         let moment = snapshots.newest().map_or(
             Moment {
@@ -241,7 +242,8 @@ impl RaftStateMachine<Types> for Machine {
         snapshot: SnapshotFile,
     ) -> io::Result<()> {
         let snapshots = self.snapshots.clone();
-        let (kept, state) = blocking(move || snapshots.take_in(&snapshot.path)).await?;
+        let (kept, state) =
+            blocking(&self.snapshots, move || snapshots.take_in(&snapshot.path)).await?;
         catalogue(&self.log, &self.snapshots).await?;
         self.state = state;
         self.moment = kept.moment;
@@ -280,7 +282,7 @@ impl RaftSnapshotBuilder<Types> for Builder {
             self.snapshots.clone(),
         );
         let began = Instant::now();
-        let kept = blocking(move || snapshots.write(&state, moment)).await?;
+        let kept = blocking(&self.snapshots, move || snapshots.write(&state, moment)).await?;
         catalogue(&self.log, &self.snapshots).await?;
         let took = began.elapsed();
         metrics::histogram!("quorate_snapshot_write_duration_seconds").record(took.as_secs_f64());
@@ -295,14 +297,13 @@ async fn catalogue(log: &LogStore, snapshots: &Snapshots) -> io::Result<()> {
     log.catalogue_put(CATALOGUED, snapshots.entry()).await
 }
 
-/// Runs what waits for a disk on a thread of its own.
+/// Runs what waits for the disk of the snapshots without holding up Raft.
 async fn blocking<T: Send + 'static>(
+    snapshots: &Snapshots,
     work: impl FnOnce() -> Result<T, SnapshotError> + Send + 'static,
 ) -> io::Result<T> {
-    spawn_blocking(work)
-        .await
-        .map_err(io::Error::other)?
-        .map_err(io::Error::other)
+    let done = snapshots.disk().aside(work).await?;
+    done.map_err(io::Error::other)
 }
 
 fn as_openraft(kept: Kept) -> alias::SnapshotOf<Types, SnapshotFile> {

@@ -7,6 +7,7 @@ mod admission;
 mod barrier;
 mod config;
 mod convert;
+mod disk;
 mod engine;
 mod guard;
 mod heard;

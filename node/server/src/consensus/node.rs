@@ -1,6 +1,7 @@
 //! The handle on this node's consensus, and what it holds.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ use super::submit::Submitter;
 use super::types::Types;
 use super::wire::{Address, Channels, Lane, MESSAGE_BYTES, RaftService};
 use super::witness::{Kept, Witness};
+use crate::clock::Clock;
 
 /// A leader that shuts down hands over first; the others would notice its absence by themselves, only later.
 const HAND_OVER_PATIENCE: Duration = Duration::from_secs(1);
@@ -99,6 +101,23 @@ impl Consensus {
     #[must_use]
     pub fn runtime(&self) -> Handle {
         self.shared.threads.handle.clone()
+    }
+
+    /// This node's wall clock, which may jump.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.shared.config.clock
+    }
+
+    /// Does work that takes long where it holds up nobody.
+    ///
+    /// # Errors
+    /// If the work panicked, or the runtime ended before it was begun.
+    pub async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        self.shared.config.threads.aside(work).await
     }
 
     /// The state as applied here. Cheap, and never in the way of `apply`.

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use openraft::errors::{ClientWriteError, RaftError};
 use openraft::raft::ClientWriteResponse;
-use quorate_core::{Entry, Item, Outcome};
+use quorate_core::{Entry, Item, Millis, Outcome};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::machine::Machine;
 use super::membership::Member;
 use super::types::{Command, Types};
+use crate::clock::Clock;
 
 /// Items that may wait or be on their way. Beyond that a caller is told so at once, instead of waiting for what comes too late.
 const ADMITTED_ITEMS: usize = 4096;
@@ -89,6 +90,7 @@ pub(super) struct Proposer {
 /// Makes the way in, and the work behind it, which runs until `stop`.
 pub(super) fn proposer(
     raft: Raft,
+    clock: Clock,
     stop: CancellationToken,
 ) -> (Proposer, impl Future<Output = ()>) {
     let (queue, waiting) = mpsc::channel(ADMITTED_ITEMS);
@@ -96,6 +98,7 @@ pub(super) fn proposer(
     let bytes = Arc::new(Semaphore::new(ADMITTED_BYTES));
     let desk = Desk {
         raft,
+        clock,
         waiting,
         next: None,
     };
@@ -160,6 +163,7 @@ fn admit(limit: &Arc<Semaphore>, amount: usize) -> Result<OwnedSemaphorePermit, 
 /// Where proposals wait and are made into entries.
 struct Desk {
     raft: Raft,
+    clock: Clock,
     waiting: mpsc::Receiver<Proposal>,
     /// Taken from the queue, but too big for the entry before.
     next: Option<Proposal>,
@@ -175,7 +179,7 @@ impl Desk {
                 Some(first) = self.take(), if on_their_way.len() < ENTRIES_IN_FLIGHT => {
                     let group = self.group(first);
                     if !group.is_empty() {
-                        on_their_way.push(carry(self.raft.clone(), group));
+                        on_their_way.push(carry(self.raft.clone(), self.clock.wall(), group));
                     }
                 }
             }
@@ -210,17 +214,14 @@ impl Desk {
 }
 
 /// Carries a group through Raft as one entry, and gives each proposal its part of the answer.
-async fn carry(raft: Raft, group: Vec<Proposal>) {
+async fn carry(raft: Raft, at: Millis, group: Vec<Proposal>) {
     let mut items = Vec::with_capacity(ENTRY_ITEMS);
     let mut waiting = Vec::with_capacity(group.len());
     for proposal in group {
         waiting.push((proposal.items.len(), proposal.answer, proposal.admitted));
         items.extend(proposal.items);
     }
-    let entry = Entry {
-        at: crate::clock::wall(),
-        items,
-    };
+    let entry = Entry { at, items };
     match raft.client_write(Command(entry.encode())).await {
         Ok(written) => {
             let ClientWriteResponse { log_id, data, .. } = written;

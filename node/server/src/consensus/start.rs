@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::admission::Gate;
 use super::barrier;
 use super::config::{ConsensusConfig, Threads};
+use super::disk::Disk;
 use super::heard::Contacts;
 use super::join;
 use super::leadership::{self, Leadership};
@@ -151,7 +152,8 @@ async fn open_raft(config: &ConsensusConfig) -> Result<Opened, StartError> {
         node: me.node.0,
     };
     let channels = Arc::new(Channels::new(config.connect.clone()));
-    let links = Links::new(address.clone(), Arc::clone(&channels));
+    let disk = snapshots.disk().clone();
+    let links = Links::new(address.clone(), Arc::clone(&channels), disk);
     let raft = Raft::new(address.node, raft_config, links, log.clone(), machine).await;
     let raft = raft.map_err(|fatal| StartError::Raft(fatal.into()))?;
     Ok(Opened {
@@ -171,42 +173,30 @@ async fn open_raft(config: &ConsensusConfig) -> Result<Opened, StartError> {
 
 /// Puts the desks around Raft where calls and peers find them, and sets them to work.
 fn wire_up(config: ConsensusConfig, threads: RaftThreads, opened: Opened) -> Shared {
-    let Opened {
-        me,
-        address,
-        store_id,
-        raft,
-        log,
-        witness,
-        found,
-        view,
-        snapshots,
-        contacts,
-        channels,
-    } = opened;
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let (leads, leadership) = watch::channel(Leadership::default());
     let (stopped, _) = watch::channel(None);
     let following = leadership::follow(
-        raft.metrics(),
-        log.fatal(),
+        opened.raft.metrics(),
+        opened.log.fatal(),
         leads,
-        contacts.clone(),
+        opened.contacts.clone(),
         stopped.clone(),
         stop.clone(),
     );
     tasks.spawn(following);
     let calls = Calls {
-        from: address.clone(),
-        channels: Arc::clone(&channels),
+        from: opened.address.clone(),
+        channels: Arc::clone(&opened.channels),
     };
-    let (proposer, proposing) = proposals::proposer(raft.clone(), stop.clone());
+    let (proposer, proposing) =
+        proposals::proposer(opened.raft.clone(), config.clock.clone(), stop.clone());
     tasks.spawn(proposing);
     let (barriers, confirming) = barrier::barriers(
-        raft.clone(),
+        opened.raft.clone(),
         calls.clone(),
         leadership.clone(),
-        view.clone(),
+        opened.view.clone(),
         stop.clone(),
     );
     tasks.spawn(confirming);
@@ -218,20 +208,20 @@ fn wire_up(config: ConsensusConfig, threads: RaftThreads, opened: Opened) -> Sha
     let gate = Gate::default();
     Shared {
         config,
-        me,
-        address,
-        store_id,
-        raft,
-        log,
-        view,
-        snapshots,
-        channels,
+        me: opened.me,
+        address: opened.address,
+        store_id: opened.store_id,
+        raft: opened.raft,
+        log: opened.log,
+        view: opened.view,
+        snapshots: opened.snapshots,
+        channels: opened.channels,
         submitter,
         barriers,
-        contacts,
+        contacts: opened.contacts,
         gate,
-        witness,
-        found,
+        witness: opened.witness,
+        found: opened.found,
         admitted_by: Mutex::default(),
         leadership,
         stopped,
@@ -243,28 +233,32 @@ fn wire_up(config: ConsensusConfig, threads: RaftThreads, opened: Opened) -> Sha
 
 /// Opens log and snapshots, and makes sure that there is no hole between them.
 async fn open(config: &ConsensusConfig, cluster: &str) -> Result<(LogStore, Machine), StartError> {
+    let disk = Disk {
+        files: Arc::clone(&config.files),
+        threads: config.threads,
+    };
     let (directory, engine, node, cluster) = (
         config.directory.clone(),
         config.engine,
         config.node.0,
         cluster.to_owned(),
     );
-    let opened = tokio::task::spawn_blocking(move || {
+    let opening = disk.clone();
+    let opened = disk.aside(move || {
         // Drawn for a new directory; an old one keeps what it was given.
         let store_id = StoreId::from_u128(crate::entropy::number()).to_string();
         let log = log_store::open(&StoreConfig {
+            disk: opening.clone(),
             dir: directory.clone(),
             engine,
             cluster_id: cluster.clone(),
             node,
             store_id,
         })?;
-        let machine = Machine::open(&directory.join(SNAPSHOTS), &cluster, log.clone())?;
+        let machine = Machine::open(opening, &directory.join(SNAPSHOTS), &cluster, log.clone())?;
         Ok::<_, StartError>((log, machine))
     });
-    let (mut log, machine) = opened
-        .await
-        .map_err(|error| StartError::Threads(io::Error::other(error)))??;
+    let (mut log, machine) = opened.await.map_err(StartError::Threads)??;
     let log_state = log
         .get_log_state()
         .await

@@ -8,7 +8,6 @@ use futures::future::join_all;
 use quorate_proto::peer::relay_client::RelayClient;
 use quorate_proto::peer::{StatusReply, StatusRequest};
 use serde::Serialize;
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use super::render;
@@ -65,7 +64,7 @@ pub(super) async fn list(consensus: &Consensus, deadline: Instant) -> Bytes {
 pub(crate) async fn here(consensus: &Consensus) -> StatusReply {
     let (status, state) = (consensus.status(), consensus.state());
     let applied_index = state.applied_index();
-    let digest = spawn_blocking(move || state.digest().to_string());
+    let digest = consensus.aside(move || state.digest().to_string());
     StatusReply {
         node: status.node.0,
         role: status.role.to_uppercase(),

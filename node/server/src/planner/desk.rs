@@ -5,14 +5,14 @@ use std::sync::Arc;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use quorate_core::ids::{RequestId, TaskId};
 use quorate_core::placement::Refused;
-use quorate_core::{Entry, Item, Mint, Rejection, Reply, State, apply};
+use quorate_core::{Entry, Item, Millis, Mint, Rejection, Reply, State, apply};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::ask::{Decision, RunAsk, decide};
 use super::{PlanError, only};
 use crate::consensus::Consensus;
-use crate::{clock, entropy};
+use crate::entropy;
 
 /// Asks planned together on one look at the state: a look costs the plans in flight once more, so it is shared.
 const BATCH_MAX: usize = 64;
@@ -91,7 +91,7 @@ impl Desk {
     fn look(&self, real: &State) -> State {
         let mut view = real.clone();
         for item in &self.in_flight {
-            work_in(&mut view, item);
+            work_in(&mut view, item, self.consensus.clock().wall());
         }
         view
     }
@@ -122,7 +122,7 @@ impl Desk {
             request: wish.request,
             command,
         };
-        work_in(view, &item);
+        work_in(view, &item, self.consensus.clock().wall());
         self.in_flight.push(item.clone());
         Some(OnItsWay {
             item,
@@ -178,13 +178,13 @@ fn answer(wish: Wish, planned: Planned) -> Option<OnItsWay> {
     None
 }
 
-fn work_in(view: &mut State, item: &Item) {
+fn work_in(view: &mut State, item: &Item, at: Millis) {
     let index = view.applied_index() + 1;
     apply(
         view,
         index,
         &Entry {
-            at: clock::wall(),
+            at,
             items: vec![item.clone()],
         },
     );

@@ -17,12 +17,13 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use quorate_proto::peer;
 
+use crate::files::Files;
 pub(crate) use batch::{Batch, Record};
-pub(crate) use disk::{DirLock, sync_dir};
 
 /// The largest command that may be proposed. It keeps one entry from stalling a group commit and fits a peer message.
 pub(crate) const COMMAND_BYTES_MAX: usize = 1 << 20;
@@ -208,11 +209,15 @@ impl EngineKind {
     }
 
     /// Opens the engine's log in `dir`, checks every byte of it, and says what it holds. A library that panics on damage
-    /// is an error here.
+    /// is an error here. sled keeps files of its own, not these.
     ///
     /// # Errors
     /// If the log cannot be read or is damaged.
-    pub(crate) fn open(self, dir: &Path) -> Result<(Box<dyn LogEngine>, Head), EngineError> {
+    pub(crate) fn open(
+        self,
+        files: &Arc<dyn Files>,
+        dir: &Path,
+    ) -> Result<(Box<dyn LogEngine>, Head), EngineError> {
         guarded(|| {
             Ok(match self {
                 EngineKind::Sled => {
@@ -220,7 +225,7 @@ impl EngineKind {
                     (Box::new(engine) as Box<dyn LogEngine>, head)
                 }
                 EngineKind::Segments => {
-                    let (engine, head) = segments::Segments::open(dir)?;
+                    let (engine, head) = segments::Segments::open(Arc::clone(files), dir)?;
                     (Box::new(engine) as Box<dyn LogEngine>, head)
                 }
             })

@@ -2,9 +2,8 @@
 //! fdatasync. A new segment begins with all that is known but the records, so that older segments go once their records are
 //! purged.
 
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -13,6 +12,7 @@ use super::batch::CatalogueChange;
 use super::frame::{self, Found, Spot};
 use super::runs::{Run, Runs, check_records, read_runs};
 use super::{Batch, EngineError, Footprint, Head, LogEngine, Record, disk};
+use crate::files::{File, Files, Open};
 
 /// A segment is closed once it is this long: large enough that closing is rare, small enough that purging frees space soon.
 const SEGMENT_BYTES: u64 = 16 << 20;
@@ -27,6 +27,7 @@ struct Place {
 
 /// A log in segment files.
 pub(super) struct Segments {
+    files: Arc<dyn Files>,
     dir: PathBuf,
     runs: RwLock<Runs<Place>>,
     tail: Mutex<Tail>,
@@ -34,7 +35,7 @@ pub(super) struct Segments {
 
 /// What only the writer needs.
 struct Tail {
-    file: File,
+    file: Box<dyn File>,
     /// Where the next frame goes.
     spot: Spot,
     /// The oldest segment that is still there.
@@ -45,28 +46,33 @@ struct Tail {
 
 impl Segments {
     /// Opens or creates the segments and reads all of them.
-    pub(super) fn open(dir: &Path) -> Result<(Segments, Head), EngineError> {
-        fs::create_dir_all(dir).map_err(EngineError::io("create", dir))?;
-        disk::sync_files(dir).map_err(EngineError::io("sync", dir))?;
+    pub(super) fn open(files: Arc<dyn Files>, dir: &Path) -> Result<(Segments, Head), EngineError> {
+        files
+            .create_dir_all(dir)
+            .map_err(EngineError::io("create", dir))?;
+        disk::sync_files(&*files, dir).map_err(EngineError::io("sync", dir))?;
         let Replay {
             mut head,
             runs,
             oldest,
             end,
-        } = Replay::run(dir)?;
+        } = Replay::run(&*files, dir)?;
         let tail = match end {
             // Nothing whole in the newest segment: a crash came while it was begun.
-            Some(Spot { segment, offset: 0 }) => start_segment(dir, segment, oldest, head.clone())?,
+            Some(Spot { segment, offset: 0 }) => {
+                start_segment(&*files, dir, segment, oldest, head.clone())?
+            }
             Some(spot) => Tail {
-                file: cut_tail(dir, spot)?,
+                file: cut_tail(&*files, dir, spot)?,
                 spot,
                 oldest,
                 head: head.clone(),
             },
-            None => start_segment(dir, 1, 1, head.clone())?,
+            None => start_segment(&*files, dir, 1, 1, head.clone())?,
         };
         let (first, next) = (runs.first().map(|run| run.first), runs.next());
         let engine = Segments {
+            files,
             dir: dir.to_owned(),
             runs: RwLock::new(runs),
             tail: Mutex::new(tail),
@@ -90,7 +96,9 @@ impl Segments {
             .map_or(tail.spot.segment, |run| run.place.spot.segment);
         while tail.oldest < needed {
             let path = segment_path(&self.dir, tail.oldest);
-            fs::remove_file(&path).map_err(EngineError::io("remove", &path))?;
+            self.files
+                .remove_file(&path)
+                .map_err(EngineError::io("remove", &path))?;
             tail.oldest += 1;
         }
         Ok(())
@@ -102,6 +110,7 @@ impl LogEngine for Segments {
         let mut tail = self.tail.lock();
         if tail.spot.offset >= SEGMENT_BYTES {
             *tail = start_segment(
+                &*self.files,
                 &self.dir,
                 tail.spot.segment + 1,
                 tail.oldest,
@@ -137,7 +146,8 @@ impl LogEngine for Segments {
                 usize::try_from(run.place.bytes)
                     .expect("a frame was in memory when it was written")
             ];
-            File::open(&path)
+            self.files
+                .open(&path, Open::Read)
                 .and_then(|file| file.read_exact_at(&mut frame, run.place.spot.offset))
                 .map_err(EngineError::io("read", &path))?;
             let decoded = frame::decode(&Bytes::from(frame), run.place.spot);
@@ -151,7 +161,8 @@ impl LogEngine for Segments {
     }
 
     fn footprint(&self) -> Result<Footprint, EngineError> {
-        let (bytes, _) = disk::weigh(&self.dir).map_err(EngineError::io("measure", &self.dir))?;
+        let (bytes, _) =
+            disk::weigh(&*self.files, &self.dir).map_err(EngineError::io("measure", &self.dir))?;
         Ok(Footprint {
             bytes,
             blob_files: 0,
@@ -169,8 +180,8 @@ struct Replay {
 }
 
 impl Replay {
-    fn run(dir: &Path) -> Result<Replay, EngineError> {
-        let all = list_segments(dir)?;
+    fn run(files: &dyn Files, dir: &Path) -> Result<Replay, EngineError> {
+        let all = list_segments(files, dir)?;
         // A removed segment can come back by a power cut. Its successor is gone then, and nothing of it is missed.
         let kept = all
             .iter()
@@ -187,18 +198,26 @@ impl Replay {
             end: None,
         };
         for segment in segments {
-            replay.segment(dir, *segment, Some(segment) == segments.last())?;
+            replay.segment(files, dir, *segment, Some(segment) == segments.last())?;
         }
         for segment in stray {
             let path = segment_path(dir, *segment);
-            fs::remove_file(&path).map_err(EngineError::io("remove", &path))?;
+            files
+                .remove_file(&path)
+                .map_err(EngineError::io("remove", &path))?;
         }
         Ok(replay)
     }
 
-    fn segment(&mut self, dir: &Path, segment: u64, is_newest: bool) -> Result<(), EngineError> {
+    fn segment(
+        &mut self,
+        files: &dyn Files,
+        dir: &Path,
+        segment: u64,
+        is_newest: bool,
+    ) -> Result<(), EngineError> {
         let path = segment_path(dir, segment);
-        let file = Bytes::from(fs::read(&path).map_err(EngineError::io("read", &path))?);
+        let file = Bytes::from(files.read(&path).map_err(EngineError::io("read", &path))?);
         let mut spot = Spot { segment, offset: 0 };
         loop {
             match frame::find(&file, spot) {
@@ -248,19 +267,21 @@ fn index_batch(runs: &mut Runs<Place>, batch: &Batch, place: Place) {
 }
 
 /// Creates a segment whose first frame holds all that the older ones say besides records.
-fn start_segment(dir: &Path, segment: u64, oldest: u64, head: Head) -> Result<Tail, EngineError> {
+fn start_segment(
+    files: &dyn Files,
+    dir: &Path,
+    segment: u64,
+    oldest: u64,
+    head: Head,
+) -> Result<Tail, EngineError> {
     let path = segment_path(dir, segment);
     let spot = Spot { segment, offset: 0 };
     let frame = frame::encode(&checkpoint(&head), spot);
     let create = || {
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(true)
-            .write(true)
-            .open(&path)?;
+        let file = files.open(&path, Open::Create)?;
         file.write_all_at(&frame, 0)?;
-        file.sync_all()?;
-        disk::sync_dir(dir)?;
+        file.sync_data()?;
+        files.sync_dir(dir)?;
         Ok(file)
     };
     let file = create().map_err(EngineError::io("create", &path))?;
@@ -292,12 +313,12 @@ fn checkpoint(head: &Head) -> Batch {
 }
 
 /// Opens the newest segment for appending, without the torn frame that may lie behind its last whole one.
-fn cut_tail(dir: &Path, end: Spot) -> Result<File, EngineError> {
+fn cut_tail(files: &dyn Files, dir: &Path, end: Spot) -> Result<Box<dyn File>, EngineError> {
     let path = segment_path(dir, end.segment);
     let cut = || {
-        let file = OpenOptions::new().write(true).open(&path)?;
+        let file = files.open(&path, Open::ReadWrite)?;
         file.set_len(end.offset)?;
-        file.sync_all()?;
+        file.sync_data()?;
         Ok(file)
     };
     cut().map_err(EngineError::io("open", &path))
@@ -308,19 +329,14 @@ fn segment_path(dir: &Path, segment: u64) -> PathBuf {
 }
 
 /// The numbers of the segments that are there, in order.
-fn list_segments(dir: &Path) -> Result<Vec<u64>, EngineError> {
-    let mut segments = Vec::new();
-    for entry in fs::read_dir(dir).map_err(EngineError::io("list", dir))? {
-        let path = entry.map_err(EngineError::io("list", dir))?.path();
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == SUFFIX)
-            && let Ok(segment) = u64::from_str_radix(&stem, 16)
-        {
-            segments.push(segment);
-        }
-    }
+fn list_segments(files: &dyn Files, dir: &Path) -> Result<Vec<u64>, EngineError> {
+    let names = files.list(dir).map_err(EngineError::io("list", dir))?;
+    let stems = names
+        .iter()
+        .filter_map(|name| name.strip_suffix(SUFFIX)?.strip_suffix('.'));
+    let mut segments: Vec<u64> = stems
+        .filter_map(|stem| u64::from_str_radix(stem, 16).ok())
+        .collect();
     segments.sort_unstable();
     Ok(segments)
 }

@@ -21,6 +21,7 @@ use quorate_proto::peer;
 use super::record::{decode_all, encode, encoded_len};
 use super::runs::{Run, Runs, check_records, read_runs};
 use super::{Batch, EngineError, Footprint, Head, LogEngine, Record, disk};
+use crate::files::Fs;
 
 /// Above a quarter of this a page goes to a blob file; 16 MiB is the most sled takes.
 const SEGMENT_BYTES: usize = 16 << 20;
@@ -66,7 +67,7 @@ impl SledLog {
         let path = dir.join("db");
         let file = File::open(&path).map_err(EngineError::io("open", &path))?;
         db.flush().map_err(in_sled("flush"))?;
-        disk::sync_files(dir).map_err(EngineError::io("sync", dir))?;
+        disk::sync_files(&Fs, dir).map_err(EngineError::io("sync", dir))?;
 
         let (runs, last) = scan_chunks(&db)?;
         let mut head = read_notes(&db)?;
@@ -141,9 +142,10 @@ impl LogEngine for SledLog {
 
     fn footprint(&self) -> Result<Footprint, EngineError> {
         let blobs = self.dir.join("blobs");
-        let (bytes, _) = disk::weigh(&self.dir).map_err(EngineError::io("measure", &self.dir))?;
+        let (bytes, _) =
+            disk::weigh(&Fs, &self.dir).map_err(EngineError::io("measure", &self.dir))?;
         let (blob_bytes, blob_files) =
-            disk::weigh(&blobs).map_err(EngineError::io("measure", &blobs))?;
+            disk::weigh(&Fs, &blobs).map_err(EngineError::io("measure", &blobs))?;
         Ok(Footprint {
             bytes: bytes + blob_bytes,
             blob_files,

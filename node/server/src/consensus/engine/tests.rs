@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -11,6 +12,7 @@ use quorate_proto::peer;
 use tempfile::TempDir;
 
 use super::{Batch, EngineError, EngineKind, Head, LogEngine, RECORD_BYTES_MAX, Record};
+use crate::files::{Files, Fs};
 
 const ENGINES: [EngineKind; 2] = [EngineKind::Sled, EngineKind::Segments];
 
@@ -172,7 +174,8 @@ fn batch_of(records: impl IntoIterator<Item = Record>) -> Batch {
 }
 
 fn open(kind: EngineKind, dir: &Path) -> (Box<dyn LogEngine>, Head) {
-    kind.open(dir).unwrap()
+    let files: Arc<dyn Files> = Arc::new(Fs);
+    kind.open(&files, dir).unwrap()
 }
 
 /// How many histories the property test tries: few enough for every run, and as many as `PROPTEST_CASES` asks for.

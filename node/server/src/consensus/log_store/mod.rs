@@ -1,4 +1,4 @@
-//! Raft's log on this node's disk. Appends are readable at once and durable once the writer thread has flushed them; what the disk
+//! Raft's log on this node's disk. Appends are readable at once and durable once the writer has flushed them; what the disk
 //! must not lose is guarded (`guard`), and where it lies is the engine's affair (`engine`).
 
 mod error;
@@ -23,6 +23,7 @@ use quorate_proto::peer;
 use tokio::sync::{mpsc, watch};
 
 use super::convert::{decode_entry, from_log_id, from_vote, to_log_id};
+use super::disk::Disk;
 use super::engine::LogEngine;
 use super::types::{Entry, LogId, NodeId, Types, Vote};
 
@@ -56,11 +57,12 @@ pub(crate) struct LogStore {
     identity: Arc<StoreIdentity>,
 }
 
-/// What the handles and the writer thread share.
+/// What the handles and the writer share.
 struct Shared {
     view: Mutex<View>,
     /// `None` once the store has stopped, so that the files are closed however many handles remain.
     engine: RwLock<Option<Arc<dyn LogEngine>>>,
+    disk: Disk,
 }
 
 impl Shared {
@@ -174,9 +176,9 @@ impl LogStore {
                 return Ok(located.cached);
             };
             let shared = Arc::clone(&self.shared);
-            // The raft runtime must not wait for a disk.
-            let read = tokio::task::spawn_blocking(move || shared.read_disk(first, end, bytes));
-            let read = read.await.map_err(io::Error::other)?;
+            let disk = &self.shared.disk;
+            let read = disk.aside(move || shared.read_disk(first, end, bytes));
+            let read = read.await?;
             // A truncation or purge meanwhile may have taken away what was looked for, or changed what follows it.
             if self.shared.view.lock().cuts() == located.cuts {
                 let mut entries = read?;

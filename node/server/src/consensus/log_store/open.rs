@@ -1,21 +1,25 @@
 //! Opening a data directory: take its lock, ask the guard whose it is and what was promised, open and check the log, refuse if it
 //! holds less, and only then serve.
 
-use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
 use parking_lot::{Mutex, RwLock};
+use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 
+use super::super::config::Threads;
 use super::super::convert::{from_vote, to_vote};
-use super::super::engine::{Batch, DirLock, EngineKind, Head, LogEngine, guarded, sync_dir};
+use super::super::disk::Disk;
+use super::super::engine::{Batch, EngineKind, Head, LogEngine, guarded};
 use super::super::guard::{Guard, Promises};
 use super::super::types::NodeId;
 use super::view::View;
 use super::writer::Writer;
 use super::{LogStore, Shared, StoreError, StoreIdentity, newer_vote, to_log_id};
+use crate::files::Lock;
 
 /// Changes that may wait for the writer. Raft has few calls in flight; the bound holds it back if the disk stalls.
 const REQUESTS_WAITING: usize = 1024;
@@ -25,6 +29,8 @@ const LOG_DIR: &str = "log";
 /// Which data directory to open, and as whom.
 #[derive(Clone, Debug)]
 pub(crate) struct StoreConfig {
+    /// Where the directory is.
+    pub(crate) disk: Disk,
     /// The data directory. The log lies in `log` below it, beside the guard and the lock.
     pub(crate) dir: PathBuf,
     /// Which engine keeps the log.
@@ -42,23 +48,28 @@ pub(crate) struct StoreConfig {
 /// # Errors
 /// If the directory cannot be used, is in use, is somebody else's, is damaged, or holds less than was promised.
 pub(crate) fn open(config: &StoreConfig) -> Result<LogStore, StoreError> {
-    let dir = &config.dir;
-    fs::create_dir_all(dir).map_err(StoreError::unusable(dir))?;
-    let lock = DirLock::take(&dir.join(LOCK_FILE)).map_err(StoreError::unusable(dir))?;
+    let (dir, files) = (&config.dir, &config.disk.files);
+    files
+        .create_dir_all(dir)
+        .map_err(StoreError::unusable(dir))?;
+    let lock = files
+        .lock(&dir.join(LOCK_FILE))
+        .map_err(StoreError::unusable(dir))?;
     let lock = lock.ok_or_else(|| StoreError::InUse { dir: dir.clone() })?;
     let guard = open_guard(config)?;
-    let opened = config.engine.open(&dir.join(LOG_DIR));
+    let opened = config.engine.open(files, &dir.join(LOG_DIR));
     let (engine, head) = opened.map_err(|source| StoreError::Unreadable {
         dir: dir.clone(),
         source,
     })?;
-    serve(dir, lock, guard, engine.into(), head)
+    serve(&config.disk, dir, lock, guard, engine.into(), head)
 }
 
 /// Checks what was found against what was promised, and starts the writer.
 pub(super) fn serve(
+    disk: &Disk,
     dir: &Path,
-    lock: DirLock,
+    lock: Box<dyn Lock>,
     mut guard: Guard,
     engine: Arc<dyn LogEngine>,
     mut head: Head,
@@ -92,6 +103,7 @@ pub(super) fn serve(
     let shared = Arc::new(Shared {
         view,
         engine: RwLock::new(Some(Arc::clone(&engine))),
+        disk: disk.clone(),
     });
     let (requests, waiting) = mpsc::channel(REQUESTS_WAITING);
     let (failed, fatal) = watch::channel(None);
@@ -103,13 +115,10 @@ pub(super) fn serve(
         requests: waiting,
         fatal: failed,
         last,
+        disk: disk.clone(),
         lock,
     };
-    // The thread ends when the store is stopped or its last handle is gone; `stop` waits until the directory is free.
-    let started = thread::Builder::new()
-        .name("raft-log".to_owned())
-        .spawn(move || writer.run());
-    started.map_err(|source| StoreError::Thread { source })?;
+    set_to_work(writer, disk.threads)?;
     Ok(LogStore {
         shared,
         requests,
@@ -118,18 +127,40 @@ pub(super) fn serve(
     })
 }
 
+/// Starts the writer. It ends when the store is stopped or its last handle is gone; `stop` waits until the directory is free.
+fn set_to_work(writer: Writer, threads: Threads) -> Result<(), StoreError> {
+    match threads {
+        // It waits for the disk at every turn, so it has a thread to itself.
+        Threads::Own(_) => own_thread(writer).map_err(|source| StoreError::Thread { source }),
+        Threads::Shared => {
+            tokio::spawn(writer.run());
+            Ok(())
+        }
+    }
+}
+
+fn own_thread(writer: Writer) -> io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_time().build()?;
+    let thread = thread::Builder::new().name("raft-log".to_owned());
+    thread
+        .spawn(move || runtime.block_on(writer.run()))
+        .map(drop)
+}
+
 /// The guard of this node, created if the directory is new.
 fn open_guard(config: &StoreConfig) -> Result<Guard, StoreError> {
-    let dir = &config.dir;
-    if let Some(guard) = Guard::open(dir)? {
+    let (dir, files) = (&config.dir, &*config.disk.files);
+    if let Some(guard) = Guard::open(files, dir)? {
         check_owner(config, guard.promises())?;
         return Ok(guard);
     }
-    if dir.join(LOG_DIR).exists() {
-        return Err(StoreError::GuardMissing { dir: dir.clone() });
+    match files.metadata(&dir.join(LOG_DIR)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(StoreError::unusable(dir)(error)),
+        Ok(_) => return Err(StoreError::GuardMissing { dir: dir.clone() }),
     }
     dir.parent()
-        .map_or(Ok(()), sync_dir)
+        .map_or(Ok(()), |parent| files.sync_dir(parent))
         .map_err(StoreError::unusable(dir))?;
     let promises = Promises {
         cluster_id: config.cluster_id.clone(),
@@ -138,7 +169,7 @@ fn open_guard(config: &StoreConfig) -> Result<Guard, StoreError> {
         engine: config.engine.name().to_owned(),
         ..Promises::default()
     };
-    Guard::create(dir, promises)
+    Guard::create(files, dir, promises)
 }
 
 fn check_owner(config: &StoreConfig, promises: &Promises) -> Result<(), StoreError> {

@@ -1,4 +1,4 @@
-//! The one thread that writes. It takes everything that waits, folds it into one batch, makes that durable with one flush, and
+//! The one who writes: a thread of its own, or a task where there are no threads. It takes everything that waits, folds it into one batch, makes that durable with one flush, and
 //! then tells all who waited. Batches form by themselves while the previous flush runs.
 
 use std::sync::Arc;
@@ -9,11 +9,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::super::convert::{encode_entry, from_log_id, from_vote};
-use super::super::engine::{Batch, DirLock, EngineError, Footprint, LogEngine, Record, guarded};
+use super::super::disk::Disk;
+use super::super::engine::{Batch, EngineError, Footprint, LogEngine, Record, guarded};
 use super::super::guard::Guard;
 use super::super::types::{Entry, LogId, Types, Vote};
 use super::view::size_of_entry;
 use super::{Shared, StoreError};
+use crate::files::Lock;
 
 /// A flush carries at most this much, so that the first who waits does not wait for a stream of others.
 pub(super) const GROUP_BYTES: usize = 4 << 20;
@@ -44,7 +46,7 @@ pub(super) struct Request {
     pub(super) waiter: Waiter,
 }
 
-/// Everything the thread owns; gone when it ends, and with it the directory's lock.
+/// Everything the writer owns; gone when it ends, and with it the directory's lock.
 pub(super) struct Writer {
     pub(super) engine: Arc<dyn LogEngine>,
     pub(super) guard: Guard,
@@ -52,7 +54,8 @@ pub(super) struct Writer {
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) fatal: watch::Sender<Option<Arc<StoreError>>>,
     pub(super) last: Option<LogId>,
-    pub(super) lock: DirLock,
+    pub(super) disk: Disk,
+    pub(super) lock: Box<dyn Lock>,
 }
 
 /// What one flush makes durable.
@@ -70,11 +73,11 @@ struct Group {
 
 impl Writer {
     /// Serves until it is told to stop or nobody is left to tell it; then leaves everything durable and lets go.
-    pub(super) fn run(mut self) {
+    pub(super) async fn run(mut self) {
         let mut carried = None;
         let mut commits: u32 = 0;
         let mut rest = loop {
-            let Some(mut group) = self.collect(&mut carried) else {
+            let Some(mut group) = self.collect(&mut carried).await else {
                 break Group {
                     last: self.last,
                     ..Group::default()
@@ -86,6 +89,7 @@ impl Writer {
             commits = commits.wrapping_add(1);
             let lowered = group.batch.truncate_from.is_some();
             let written = self.write(&mut group);
+            self.disk.settle().await;
             let is_written = written.is_ok();
             self.answer(written, group);
             let is_fine = is_written
@@ -94,17 +98,21 @@ impl Writer {
                     .map_err(|error| self.fail(error))
                     .is_ok();
             if !is_fine {
-                return self.refuse_all(carried);
+                return self.refuse_all(carried).await;
             }
         };
         let waiters = std::mem::take(&mut rest.waiters);
         let result = self.write(&mut rest).and_then(|()| self.sync_high_water());
+        self.disk.settle().await;
         self.close(result, waiters);
     }
 
     /// Waits for a change and takes what else is there, up to the limits of a group.
-    fn collect(&mut self, carried: &mut Option<Request>) -> Option<Group> {
-        let first = carried.take().or_else(|| self.requests.blocking_recv())?;
+    async fn collect(&mut self, carried: &mut Option<Request>) -> Option<Group> {
+        let first = match carried.take() {
+            Some(carried) => carried,
+            None => self.requests.recv().await?,
+        };
         let mut group = Group {
             last: self.last,
             ..Group::default()
@@ -242,15 +250,20 @@ impl Writer {
     }
 
     /// After a failure: nothing is written any more, and nobody waits in vain.
-    fn refuse_all(mut self, mut carried: Option<Request>) {
+    async fn refuse_all(mut self, carried: Option<Request>) {
         let error = self
             .fatal
             .borrow()
             .clone()
             .unwrap_or_else(|| Arc::new(StoreError::Stopped));
         self.shared.close_engine();
-        while let Some(request) = carried.take().or_else(|| self.requests.blocking_recv()) {
+        let mut next = carried;
+        if next.is_none() {
+            next = self.requests.recv().await;
+        }
+        while let Some(request) = next {
             request.waiter.io_completed(Err(error.to_io()));
+            next = self.requests.recv().await;
         }
     }
 

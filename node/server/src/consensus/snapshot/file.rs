@@ -8,7 +8,6 @@
 //! Numbers are little-endian, checksums CRC-32C. A block is handed on only after its checksum was right, and the footer ends the file exactly, so
 //! neither damage nor a cut goes unseen.
 
-use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
@@ -21,6 +20,7 @@ use super::super::convert::{
 };
 use super::super::types::LogId;
 use super::Moment;
+use crate::files::{Files, Open, Sequential};
 
 /// The first bytes of every snapshot file; the last two are the version of the frame around the state.
 const MAGIC: [u8; 8] = *b"qrsnap01";
@@ -64,8 +64,13 @@ pub(in super::super) struct Header {
 }
 
 /// Writes a whole file and waits until it is on disk. Its directory entry is the caller's business.
-pub(super) fn write(path: &Path, header: &Header, state: &State) -> io::Result<()> {
-    let file = File::create(path)?;
+pub(super) fn write(
+    files: &dyn Files,
+    path: &Path,
+    header: &Header,
+    state: &State,
+) -> io::Result<()> {
+    let file = Sequential::new(files.open(path, Open::Create)?);
     let mut out = BufWriter::new(file);
     let header = encode_header(header);
     out.write_all(&MAGIC)?;
@@ -82,14 +87,14 @@ pub(super) fn write(path: &Path, header: &Header, state: &State) -> io::Result<(
         .finish()?
         .into_inner()
         .map_err(io::IntoInnerError::into_error)?;
-    file.sync_all()
+    file.file().sync_data()
 }
 
 /// Reads and checks a whole file: its header, its state, its length.
-pub(super) fn read(path: &Path) -> Result<(Header, State, u64), FileError> {
-    let file = File::open(path)?;
-    let length = file.metadata()?.len();
-    let mut input = BufReader::with_capacity(BLOCK_BYTES, file);
+pub(super) fn read(files: &dyn Files, path: &Path) -> Result<(Header, State, u64), FileError> {
+    let file = files.open(path, Open::Read)?;
+    let length = file.len()?;
+    let mut input = BufReader::with_capacity(BLOCK_BYTES, Sequential::new(file));
     let header = read_header(&mut input)?;
     let mut blocks = BlockReader {
         input,
@@ -104,8 +109,9 @@ pub(super) fn read(path: &Path) -> Result<(Header, State, u64), FileError> {
 }
 
 /// Checks a whole file without making a state of it: what came over the network is either all there, or not ours to install.
-pub(super) fn check(path: &Path) -> Result<Header, FileError> {
-    let mut input = BufReader::with_capacity(BLOCK_BYTES, File::open(path)?);
+pub(super) fn check(files: &dyn Files, path: &Path) -> Result<Header, FileError> {
+    let file = Sequential::new(files.open(path, Open::Read)?);
+    let mut input = BufReader::with_capacity(BLOCK_BYTES, file);
     let header = read_header(&mut input)?;
     let mut blocks = BlockReader {
         input,

@@ -6,7 +6,6 @@
 
 mod file;
 
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,10 +16,11 @@ use parking_lot::Mutex;
 use prost::Message;
 use quorate_core::State;
 use quorate_proto::peer;
-use tokio::task::spawn_blocking;
 
 use super::convert::{from_log_id, to_log_id};
+use super::disk::Disk;
 use super::types::{LogId, SnapshotFile, StoredMembership};
+use crate::files::Files;
 pub(super) use file::{FileError, Header};
 
 /// How many snapshots stay: the newest, and the one that may be on its way to another node while the newest is made.
@@ -92,6 +92,7 @@ pub(super) struct Snapshots {
 }
 
 struct Shared {
+    disk: Disk,
     directory: PathBuf,
     cluster: String,
     newest: Mutex<Option<Kept>>,
@@ -102,6 +103,7 @@ struct Shared {
 impl Snapshots {
     /// Opens the directory, and reads the newest snapshot in it where there is one.
     pub(super) fn open(
+        disk: Disk,
         directory: &Path,
         cluster: &str,
     ) -> Result<(Self, Option<State>), SnapshotError> {
@@ -112,10 +114,12 @@ impl Snapshots {
                 source,
             }
         };
-        fs::create_dir_all(directory).map_err(at("create"))?;
-        remove_unfinished(directory).map_err(at("clean"))?;
-        let newest = names(directory).map_err(at("list"))?.pop();
+        let files = &*disk.files;
+        create(files, directory).map_err(at("create"))?;
+        remove_unfinished(files, directory).map_err(at("clean"))?;
+        let newest = names(files, directory).map_err(at("list"))?.pop();
         let shared = Shared {
+            disk,
             directory: directory.to_owned(),
             cluster: cluster.to_owned(),
             newest: Mutex::new(None),
@@ -168,7 +172,7 @@ impl Snapshots {
             cluster: self.shared.cluster.clone(),
             moment: moment.clone(),
         };
-        file::write(&path, &header, state).map_err(|source| SnapshotError::Io {
+        file::write(self.files(), &path, &header, state).map_err(|source| SnapshotError::Io {
             doing: "write",
             path: path.clone(),
             source,
@@ -182,24 +186,24 @@ impl Snapshots {
         received: &Path,
         last: Option<LogId>,
     ) -> Result<(), SnapshotError> {
-        let (path, cluster) = (received.to_owned(), self.shared.cluster.clone());
-        let checking = move || {
-            let header = file::check(&path).and_then(|header| {
-                let is_ours = header.cluster == cluster && header.moment.last == last;
-                if is_ours {
-                    Ok(())
-                } else {
-                    Err(FileError::OtherSnapshot {
-                        cluster: header.cluster,
-                        last: header.moment.last,
-                    })
-                }
-            });
-            header.map_err(|source| SnapshotError::Damaged { path, source })
-        };
-        spawn_blocking(checking)
-            .await
-            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        let (this, path) = (self.clone(), received.to_owned());
+        let checked = self.shared.disk.aside(move || {
+            let header = file::check(this.files(), &path)?;
+            let is_ours = header.cluster == this.shared.cluster && header.moment.last == last;
+            if is_ours {
+                Ok(())
+            } else {
+                Err(FileError::OtherSnapshot {
+                    cluster: header.cluster,
+                    last: header.moment.last,
+                })
+            }
+        });
+        let checked = checked.await.map_err(FileError::Io).flatten();
+        checked.map_err(|source| SnapshotError::Damaged {
+            path: received.to_owned(),
+            source,
+        })
     }
 
     /// Takes in a snapshot that another node sent: checks it, reads it, and makes it one of ours.
@@ -211,6 +215,11 @@ impl Snapshots {
         Ok((self.adopt(received, kept.moment)?, state))
     }
 
+    /// The disk they are on.
+    pub(super) fn disk(&self) -> &Disk {
+        &self.shared.disk
+    }
+
     /// Where the bytes of a snapshot that is being received are put.
     pub(super) fn place_for_incoming(&self, last: Option<LogId>) -> PathBuf {
         let conversation = self.shared.conversations.fetch_add(1, Ordering::Relaxed);
@@ -218,6 +227,10 @@ impl Snapshots {
             "{UNFINISHED}incoming-{conversation}-{}",
             name(last)
         ))
+    }
+
+    fn files(&self) -> &dyn Files {
+        &*self.shared.disk.files
     }
 
     fn unfinished(&self, kind: &str, moment: &Moment) -> PathBuf {
@@ -231,7 +244,7 @@ impl Snapshots {
             path: path.to_owned(),
             source,
         };
-        let (header, state, length) = file::read(path).map_err(damaged)?;
+        let (header, state, length) = file::read(self.files(), path).map_err(damaged)?;
         if header.cluster != self.shared.cluster {
             return Err(damaged(FileError::OtherSnapshot {
                 cluster: header.cluster,
@@ -262,9 +275,12 @@ impl Snapshots {
                 source,
             }
         };
-        let length = fs::metadata(written).map_err(at("measure"))?.len();
-        fs::rename(written, &path).map_err(at("name"))?;
-        sync_directory(directory).map_err(at("sync the directory of"))?;
+        let files = self.files();
+        let length = files.metadata(written).map_err(at("measure"))?.len;
+        files.rename(written, &path).map_err(at("name"))?;
+        files
+            .sync_dir(directory)
+            .map_err(at("sync the directory of"))?;
         let kept = Kept {
             moment,
             file: SnapshotFile {
@@ -286,12 +302,12 @@ impl Snapshots {
 
     /// Removes all but the newest. What cannot be removed costs space, not safety.
     fn forget_old(&self) {
-        let Ok(names) = names(&self.shared.directory) else {
+        let Ok(names) = names(self.files(), &self.shared.directory) else {
             return;
         };
         let surplus = names.len().saturating_sub(KEPT);
         for name in &names[..surplus] {
-            if let Err(error) = fs::remove_file(self.shared.directory.join(name)) {
+            if let Err(error) = self.files().remove_file(&self.shared.directory.join(name)) {
                 tracing::warn!(%name, %error, "an old snapshot could not be removed");
             }
         }
@@ -304,17 +320,18 @@ fn name(last: Option<LogId>) -> String {
     format!("{index:020}-{term:020}{SUFFIX}")
 }
 
+/// Creates the directory, for good: what a snapshot holds is no longer in the log.
+fn create(files: &dyn Files, directory: &Path) -> io::Result<()> {
+    files.create_dir_all(directory)?;
+    directory
+        .parent()
+        .map_or(Ok(()), |parent| files.sync_dir(parent))
+}
+
 /// Names of complete snapshots, oldest first.
-fn names(directory: &Path) -> io::Result<Vec<String>> {
-    let mut names: Vec<String> = fs::read_dir(directory)?
-        .filter_map(|entry| {
-            entry
-                .map(|entry| entry.file_name().into_string().ok())
-                .transpose()
-        })
-        .collect::<io::Result<_>>()?;
+fn names(files: &dyn Files, directory: &Path) -> io::Result<Vec<String>> {
+    let mut names = files.list(directory)?;
     names.retain(|name| name.ends_with(SUFFIX) && !name.starts_with(UNFINISHED));
-    names.sort_unstable();
     Ok(names)
 }
 
@@ -324,16 +341,10 @@ fn is_unfinished(path: &Path) -> bool {
         .is_some_and(|name| name.starts_with(UNFINISHED))
 }
 
-fn remove_unfinished(directory: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if is_unfinished(&path) {
-            fs::remove_file(path)?;
-        }
+fn remove_unfinished(files: &dyn Files, directory: &Path) -> io::Result<()> {
+    let names = files.list(directory)?.into_iter();
+    for name in names.filter(|name| name.starts_with(UNFINISHED)) {
+        files.remove_file(&directory.join(name))?;
     }
     Ok(())
-}
-
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
 }

@@ -4,3 +4,4 @@ mod cluster;
 mod failover;
 mod recovery;
 mod serving;
+mod shared;

@@ -19,6 +19,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use super::super::convert::{from_log_id, from_vote, to_log_id, to_vote};
+use super::super::disk::Disk;
 use super::super::types::{Member, NodeId, SnapshotFile, Types, Vote};
 use super::append::Acknowledged;
 use super::channel::{Channels, Lane};
@@ -41,14 +42,17 @@ pub(in super::super) struct Links {
     /// The connections to use.
     channels: Arc<Channels>,
     acknowledged: Acknowledged,
+    /// Where the snapshots are that it sends.
+    disk: Disk,
 }
 
 impl Links {
-    /// Links from this node over `channels`.
-    pub(in super::super) fn new(from: Address, channels: Arc<Channels>) -> Self {
+    /// Links from this node over `channels`, for snapshots on `disk`.
+    pub(in super::super) fn new(from: Address, channels: Arc<Channels>, disk: Disk) -> Self {
         Self {
             from,
             channels,
+            disk,
             acknowledged: Acknowledged::default(),
         }
     }
@@ -66,6 +70,7 @@ impl Links {
             lane,
             channels: Arc::clone(&self.channels),
             acknowledged: self.acknowledged.clone(),
+            disk: self.disk.clone(),
         }
     }
 }
@@ -94,6 +99,7 @@ pub(in super::super) struct Link {
     lane: Lane,
     channels: Arc<Channels>,
     acknowledged: Acknowledged,
+    disk: Disk,
 }
 
 impl Link {
@@ -200,6 +206,7 @@ impl RaftNetworkV2<Types> for Link {
         let sent = snapshots::send(
             self.client(Lane::Snapshot),
             self.to.clone(),
+            self.disk.clone(),
             vote,
             snapshot,
             option.soft_ttl(),

@@ -125,12 +125,16 @@ impl RaftRpc for RaftService {
             last_log_id: last,
             last_membership: membership_of(header.membership)?,
         };
-        let incoming = Incoming(self.shared.snapshots.place_for_incoming(last));
-        snapshots::receive(&mut pieces, header.length, &incoming.0).await?;
+        let disk = self.shared.snapshots.disk();
+        let incoming = Incoming {
+            files: Arc::clone(&disk.files),
+            path: self.shared.snapshots.place_for_incoming(last),
+        };
+        snapshots::receive(&mut pieces, header.length, disk, &incoming.path).await?;
         let snapshot = Snapshot {
             meta,
             snapshot: SnapshotFile {
-                path: incoming.0.clone(),
+                path: incoming.path.clone(),
                 length: header.length,
             },
         };
@@ -139,7 +143,7 @@ impl RaftRpc for RaftService {
         let installing = self.shared.tasks.spawn(async move {
             let checked = shared
                 .snapshots
-                .check(&incoming.0, last)
+                .check(&incoming.path, last)
                 .await
                 .map_err(|error| Status::data_loss(error.to_string()));
             checked?;

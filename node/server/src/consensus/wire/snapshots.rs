@@ -1,16 +1,16 @@
 //! The transfer of a snapshot: the file as it lies on the sender's disk, in pieces. What arrives is checked by the file's own checksums before it
 //! is installed; a transfer that breaks off is begun again from the start, by openraft.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use openraft::alias;
 use quorate_proto::peer;
 use quorate_proto::peer::raft_client::RaftClient;
 use quorate_proto::peer::snapshot_chunk::Part;
-use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
@@ -18,11 +18,13 @@ use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 use super::super::convert::{from_log_id, from_stored_membership, from_vote};
+use super::super::disk::Disk;
 use super::super::types::{SnapshotFile, Types, Vote};
 use super::Address;
+use crate::files::{File, Files, Open};
 
 /// One piece. Small against the connection's window, so that a slow receiver is felt.
-const PIECE_BYTES: usize = 512 << 10;
+const PIECE_BYTES: u64 = 512 << 10;
 /// Pieces read ahead of the connection.
 const PIECES_AHEAD: usize = 4;
 /// A receiver that takes no piece for this long is treated as gone; each piece renews it.
@@ -32,6 +34,7 @@ const PIECE_PATIENCE: Duration = Duration::from_secs(30);
 pub(super) async fn send(
     mut client: RaftClient<Channel>,
     to: Address,
+    disk: Disk,
     vote: Vote,
     snapshot: alias::SnapshotOf<Types, SnapshotFile>,
     install: Duration,
@@ -44,7 +47,7 @@ pub(super) async fn send(
         cluster_id: to.cluster,
         target: to.node,
     };
-    let file = File::open(&snapshot.snapshot.path).await?;
+    let file = Outgoing::open(disk, snapshot.snapshot).await?;
     let (pieces, body) = mpsc::channel(PIECES_AHEAD);
     let mut call = std::pin::pin!(client.snapshot(ReceiverStream::new(body)));
     let mut feeding = std::pin::pin!(feed(file, header, pieces));
@@ -60,11 +63,10 @@ pub(super) async fn send(
 }
 
 async fn feed(
-    mut file: File,
+    mut file: Outgoing,
     header: peer::SnapshotHeader,
     pieces: mpsc::Sender<peer::SnapshotChunk>,
 ) -> Result<(), Status> {
-    let mut left = header.length;
     let mut part = Part::Header(header);
     loop {
         let sent = timeout(
@@ -80,21 +82,55 @@ async fn feed(
             }
             // The call is over; it says itself why.
             Ok(Err(_)) => return std::future::pending().await,
-            Ok(Ok(())) if left == 0 => return Ok(()),
             Ok(Ok(())) => {}
         }
-        let mut piece = BytesMut::with_capacity(PIECE_BYTES);
-        let read = (&mut file)
-            .take(left.min(PIECE_BYTES as u64))
-            .read_buf(&mut piece)
-            .await?;
-        if read == 0 {
-            return Err(Status::data_loss(
-                "the snapshot file is shorter than it was",
-            ));
+        match file.next().await? {
+            Some(piece) => part = Part::Data(piece),
+            None => return Ok(()),
         }
-        left -= read as u64;
-        part = Part::Data(piece.freeze());
+    }
+}
+
+/// A snapshot that is read piece by piece.
+struct Outgoing {
+    disk: Disk,
+    file: Arc<dyn File>,
+    length: u64,
+    position: u64,
+}
+
+impl Outgoing {
+    async fn open(disk: Disk, snapshot: SnapshotFile) -> io::Result<Self> {
+        let files = Arc::clone(&disk.files);
+        let file = disk.aside(move || files.open(&snapshot.path, Open::Read));
+        Ok(Self {
+            file: file.await??.into(),
+            disk,
+            length: snapshot.length,
+            position: 0,
+        })
+    }
+
+    /// The next piece; none at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, Status> {
+        let (file, at) = (Arc::clone(&self.file), self.position);
+        let bytes = (self.length - at).min(PIECE_BYTES);
+        if bytes == 0 {
+            return Ok(None);
+        }
+        let piece = self.disk.aside(move || {
+            let length = usize::try_from(bytes).expect("a piece fits in memory");
+            let mut piece = BytesMut::zeroed(length);
+            file.read_exact_at(&mut piece, at).map(|()| piece.freeze())
+        });
+        let piece = piece.await?.map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                Status::data_loss("the snapshot file is shorter than it was")
+            }
+            _ => error.into(),
+        })?;
+        self.position += bytes;
+        Ok(Some(piece))
     }
 }
 
@@ -102,11 +138,16 @@ async fn feed(
 pub(super) async fn receive(
     pieces: &mut Streaming<peer::SnapshotChunk>,
     length: u64,
+    disk: &Disk,
     path: &Path,
 ) -> Result<(), Status> {
-    let mut file = File::create(path).await?;
-    let mut left = length;
-    while left > 0 {
+    let (files, path) = (Arc::clone(&disk.files), path.to_owned());
+    let file = disk
+        .aside(move || files.open(&path, Open::Create))
+        .await??;
+    let file: Arc<dyn File> = file.into();
+    let mut position = 0;
+    while position < length {
         let piece = timeout(PIECE_PATIENCE, pieces.message())
             .await
             .map_err(|_| Status::deadline_exceeded("the sender sends no more of the snapshot"))??;
@@ -116,23 +157,28 @@ pub(super) async fn receive(
         else {
             return Err(Status::invalid_argument("the snapshot broke off"));
         };
-        left = left
-            .checked_sub(data.len() as u64)
-            .filter(|_| !data.is_empty())
-            .ok_or_else(|| Status::invalid_argument("the snapshot is not as long as was said"))?;
-        file.write_all(&data).await?;
+        let (file, at) = (Arc::clone(&file), position);
+        position += data.len() as u64;
+        if data.is_empty() || position > length {
+            return Err(Status::invalid_argument(
+                "the snapshot is not as long as was said",
+            ));
+        }
+        disk.aside(move || file.write_all_at(&data, at)).await??;
     }
-    file.flush().await?;
-    file.sync_all().await?;
+    disk.aside(move || file.sync_data()).await??;
     Ok(())
 }
 
 /// A received file that nobody has taken over yet; removed when it is dropped.
-pub(super) struct Incoming(pub(super) PathBuf);
+pub(super) struct Incoming {
+    pub(super) files: Arc<dyn Files>,
+    pub(super) path: PathBuf,
+}
 
 impl Drop for Incoming {
     fn drop(&mut self) {
         // Once installed it has another name, and there is nothing left to remove.
-        let _ = std::fs::remove_file(&self.0);
+        let _ = self.files.remove_file(&self.path);
     }
 }

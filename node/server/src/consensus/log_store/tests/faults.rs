@@ -6,13 +6,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use openraft::RaftLogReader;
 use openraft::storage::RaftLogStorage;
 
-use super::super::super::engine::{
-    Batch, DirLock, EngineError, Footprint, Head, LogEngine, Record,
-};
+use super::super::super::engine::{Batch, EngineError, Footprint, Head, LogEngine, Record};
 use super::super::super::guard::{Guard, Promises};
 use super::super::super::types::Vote;
 use super::super::open::serve;
-use super::{EngineKind, LogStore, append, entry};
+use super::{EngineKind, LogStore, append, disk, entry};
 
 /// How the disk fails.
 #[derive(Clone, Copy)]
@@ -49,9 +47,12 @@ impl LogEngine for Failing {
 }
 
 fn failing(dir: &std::path::Path, failure: Failure) -> (LogStore, Arc<AtomicU32>) {
-    let lock = DirLock::take(&dir.join("lock")).unwrap().unwrap();
-    let guard = Guard::create(dir, Promises::default()).unwrap();
-    let (engine, head) = EngineKind::Segments.open(&dir.join("log")).unwrap();
+    let disk = disk();
+    let lock = disk.files.lock(&dir.join("lock")).unwrap().unwrap();
+    let guard = Guard::create(&*disk.files, dir, Promises::default()).unwrap();
+    let (engine, head) = EngineKind::Segments
+        .open(&disk.files, &dir.join("log"))
+        .unwrap();
     assert_eq!(head, Head::default());
     let commits = Arc::new(AtomicU32::new(0));
     let engine = Failing {
@@ -60,7 +61,7 @@ fn failing(dir: &std::path::Path, failure: Failure) -> (LogStore, Arc<AtomicU32>
         failure,
     };
     (
-        serve(dir, lock, guard, Arc::new(engine), head).unwrap(),
+        serve(&disk, dir, lock, guard, Arc::new(engine), head).unwrap(),
         commits,
     )
 }

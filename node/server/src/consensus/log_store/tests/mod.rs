@@ -11,20 +11,33 @@ mod veto;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use openraft::entry::RaftEntry;
 use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::type_config::TypeConfigExt;
 
+use super::super::config::Threads;
+use super::super::disk::Disk;
 use super::super::engine::EngineKind;
 use super::super::types::{Command, Entry, LogId, Payload, Types};
 use super::{LogStore, StoreConfig, StoreError, open};
+use crate::files::Fs;
 
 const ENGINES: [EngineKind; 2] = [EngineKind::Sled, EngineKind::Segments];
 
+/// The machine's own, with a writer on a thread.
+fn disk() -> Disk {
+    Disk {
+        files: Arc::new(Fs),
+        threads: Threads::Own(1),
+    }
+}
+
 fn config(dir: &Path, engine: EngineKind) -> StoreConfig {
     StoreConfig {
+        disk: disk(),
         dir: dir.to_owned(),
         engine,
         cluster_id: "test".into(),

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::super::super::machine::Machine;
 use super::super::super::types::Types;
-use super::{EngineKind, LogStore, config, open};
+use super::{EngineKind, LogStore, config, disk, open};
 
 struct Builder(EngineKind);
 
@@ -15,7 +15,7 @@ impl StoreBuilder<Types, LogStore, Machine, TempDir> for Builder {
         let dir = tempfile::tempdir().unwrap();
         let store = open(&config(&dir.path().join("node"), self.0)).unwrap();
         let snapshots = dir.path().join("node").join("snapshots");
-        let machine = Machine::open(&snapshots, "test", store.clone()).unwrap();
+        let machine = Machine::open(disk(), &snapshots, "test", store.clone()).unwrap();
         Ok((dir, store, machine))
     }
 }

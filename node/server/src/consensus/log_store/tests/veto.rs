@@ -9,7 +9,7 @@ use openraft::storage::RaftLogStorage;
 use super::super::super::guard::Loss;
 use super::super::super::types::{LogId, Vote};
 use super::{
-    ENGINES, EngineKind, LogStore, StoreError, append, config, copy_dir, entry, open, reopen,
+    ENGINES, EngineKind, Fs, LogStore, StoreError, append, config, copy_dir, entry, open, reopen,
 };
 
 const ENTRIES: u64 = 50;
@@ -258,7 +258,7 @@ async fn a_crash_between_the_two_writes_of_a_vote_loses_nothing() {
     for engine in ENGINES {
         let dir = tempfile::tempdir().unwrap();
         node_with_a_past(dir.path(), engine).await;
-        let mut guard = Guard::open(dir.path()).unwrap().unwrap();
+        let mut guard = Guard::open(&Fs, dir.path()).unwrap().unwrap();
         guard.update(|promises| promises.vote = Some(vote)).unwrap();
         let mut store = open(&config(dir.path(), engine)).unwrap();
         assert_eq!(store.read_vote().await.unwrap(), Some(Vote::new(9, 2)));
