@@ -115,6 +115,10 @@ pub(super) fn proposer(
 impl Proposer {
     /// Proposes `items`, all in one entry, and waits for what they come to.
     pub(super) async fn propose(&self, items: Vec<Item>, deadline: Instant) -> Answer {
+        if deadline <= Instant::now() {
+            // Nobody waits for it any more: it is not made at all.
+            return Err(ProposeError::Timeout);
+        }
         let bytes = items.iter().map(|item| item.encode().len()).sum();
         fits(bytes)?;
         let admitted = [admit(&self.items, items.len())?, admit(&self.bytes, bytes)?];
