@@ -12,10 +12,14 @@ const LINES_MAX: usize = 600;
 /// Which crates of ours each crate may depend on.
 const CRATES: &[(&str, &[&str])] = &[
     ("quorate-proto", &[]),
-    ("quorate-core", &[]),
+    ("quorate-bugs", &[]),
+    ("quorate-core", &["quorate-bugs"]),
     ("quorate-client", &[]),
-    ("quorate-agent", &["quorate-proto"]),
-    ("quorate-server", &["quorate-core", "quorate-proto"]),
+    ("quorate-agent", &["quorate-bugs", "quorate-proto"]),
+    (
+        "quorate-server",
+        &["quorate-bugs", "quorate-core", "quorate-proto"],
+    ),
     (
         "quorate",
         &["quorate-server", "quorate-agent", "quorate-client"],
@@ -35,6 +39,7 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "quorate-simulation",
         &[
+            "quorate-bugs",
             "quorate-proto",
             "quorate-core",
             "quorate-server",

@@ -1,5 +1,7 @@
 //! What agents saw, worked into tasks. Statuses go forward only, ends are set once, and a report of an older session counts nothing.
 
+use quorate_bugs::{Bug, is_seeded};
+
 use super::Desk;
 use crate::command::{Change, ContainerObserved, Rejection, Reply, TaskObserved};
 use crate::ids::{InstanceId, SessionId};
@@ -24,7 +26,8 @@ impl Desk<'_> {
         let current = self
             .state
             .task(&seen.task)
-            .filter(|task| task.instance == instance && task.holds_resources());
+            .filter(|task| task.instance == instance)
+            .filter(|task| task.holds_resources() || is_seeded(Bug::StatusGoesBack));
         let Some(before) = current.cloned() else {
             return;
         };
@@ -41,7 +44,7 @@ impl Desk<'_> {
         task.pull_started_at = task.pull_started_at.or(seen.pull_started_at);
         task.pull_stopped_at = task.pull_stopped_at.or(seen.pull_stopped_at);
         task.execution_stopped_at = task.execution_stopped_at.or(seen.execution_stopped_at);
-        if task.last.may_become(seen.status) {
+        if task.last.may_become(seen.status) || is_seeded(Bug::StatusGoesBack) {
             self.advance(&mut task, seen);
         }
         if before != task {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 
+use quorate_bugs::{Bug, is_seeded};
+
 use super::Desk;
 use crate::command::{Change, ClientToken, NewContainer, NewTask, Rejection, Reply};
 use crate::ids::TaskId;
@@ -9,6 +11,13 @@ use crate::state::{
     Container, ContainerStatus, DefinitionStatus, DesiredStatus, Instance, StopCode, Task,
     TaskStatus, TokenRecord,
 };
+
+/// The mistake of [`Bug::HashOrder`].
+#[expect(clippy::disallowed_types, reason = "a bug seeded on purpose")]
+fn in_hash_order(ids: &mut Vec<TaskId>) {
+    let hashed: std::collections::HashSet<TaskId> = ids.drain(..).collect();
+    ids.extend(hashed);
+}
 
 /// stoppedReason of tasks whose agent never confirmed that they ended.
 pub(super) const UNCONFIRMED_REASON: &str = "Task told to stop; its agent did not confirm in time.";
@@ -23,7 +32,10 @@ impl Desk<'_> {
             return reply;
         }
         self.check_all(tasks)?;
-        let ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
+        let mut ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
+        if is_seeded(Bug::HashOrder) {
+            in_hash_order(&mut ids);
+        }
         for new in tasks {
             self.start(new);
         }
@@ -96,7 +108,9 @@ impl Desk<'_> {
             .instance(&new.instance)
             .cloned()
             .expect("checked in check_all");
-        reserve(&mut instance, new);
+        if !is_seeded(Bug::NoReservation) {
+            reserve(&mut instance, new);
+        }
         let task = self.new_task(new, instance.incarnation);
         self.touch(Change::Task {
             task: new.id,

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use quorate_bugs::{Bug, is_seeded};
+
 use crate::command::Command;
 use crate::ids::InstanceId;
 use crate::state::State;
@@ -52,6 +54,9 @@ impl Heard {
     /// How long the instance has been silent, as far as this leader can know.
     #[must_use]
     pub fn silence_ms(&self, instance: &InstanceId) -> u64 {
+        if is_seeded(Bug::LostTooEarly) {
+            return self.silent_ms.get(instance).copied().unwrap_or(u64::MAX);
+        }
         self.silent_ms
             .get(instance)
             .map_or(self.office_ms, |silent| (*silent).min(self.office_ms))
