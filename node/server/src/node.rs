@@ -1,4 +1,4 @@
-//! One node, whole: opens what it needs, wires the rooms together, and closes them in order.
+//! One node, whole: opens what it needs, puts listeners on its rooms, and closes all in order.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,13 +17,11 @@ use crate::config::{Config, ConfigError};
 use crate::consensus::{
     self, Consensus, ConsensusConfig, Member, StartError, StopReason, StoreError,
 };
-use crate::dispatch::Dispatch;
 use crate::gateway::Gateway;
 use crate::http::health::{self, Check, Checks};
 use crate::http::{self, Handler, HttpConfig};
 use crate::listeners::{self, BeginError, Listeners};
-use crate::planner::Planner;
-use crate::steward::Steward;
+use crate::rooms::Rooms;
 use crate::telemetry::{Metrics, TelemetryError};
 
 /// A node that applies slower than it commits serves old reads late; beyond this many entries it says that it is not ready.
@@ -81,74 +79,57 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), ServerEr
     let metrics = Metrics::start()?;
     let consensus = consensus::start(consensus_config(&config)).await?;
     tracing::info!(node = config.node_id, api = %config.api, peer = %config.peer, health = %config.health, "node started");
-    let rooms = Rooms::open(&config, consensus, listeners, metrics);
+    let rooms = Rooms::open(consensus, config.realm(), config.policy());
+    let node = Node::open(&config, rooms, listeners, metrics);
     let ended = tokio::select! {
         () = stop.cancelled() => None,
-        reason = rooms.consensus.stopped() => Some(reason),
+        reason = node.rooms.consensus().stopped() => Some(reason),
     };
-    rooms.close().await;
+    node.close().await;
     tracing::info!(node = config.node_id, "node stopped");
     ended.map_or(Ok(()), |reason| Err(ServerError::Stopped(reason)))
 }
 
 /// What runs in a node, by the order in which it closes.
-struct Rooms {
-    consensus: Consensus,
-    dispatch: Dispatch,
+struct Node {
     /// Ends the API listener; calls under way are finished.
     api_stop: CancellationToken,
     api: TaskTracker,
-    /// Ends the planner's desk and the steward.
-    leader_stop: CancellationToken,
-    leader: TaskTracker,
+    rooms: Rooms,
     /// Ends the listener for nodes and agents, and that for health.
     last_stop: CancellationToken,
     last: TaskTracker,
 }
 
-impl Rooms {
-    fn open(config: &Config, consensus: Consensus, listeners: Listeners, metrics: Metrics) -> Self {
-        let rooms = Self {
-            dispatch: Dispatch::new(consensus.clone(), config.realm(), NodeId(config.node_id)),
-            consensus,
+impl Node {
+    fn open(config: &Config, rooms: Rooms, listeners: Listeners, metrics: Metrics) -> Self {
+        let node = Self {
             api_stop: CancellationToken::new(),
             api: TaskTracker::new(),
-            leader_stop: CancellationToken::new(),
-            leader: TaskTracker::new(),
+            rooms,
             last_stop: CancellationToken::new(),
             last: TaskTracker::new(),
         };
-        let planner = Planner::start(
-            rooms.consensus.clone(),
-            rooms.leader_stop.clone(),
-            &rooms.leader,
-        );
-        let steward = Steward::new(rooms.consensus.clone(), config.policy());
-        rooms.leader.spawn(steward.run(rooms.leader_stop.clone()));
-        let gateway = Gateway::new(rooms.consensus.clone(), planner, config.realm());
-        rooms.serve_peers(listeners.peer, &gateway);
-        rooms.api.spawn(http::serve(
+        node.serve_peers(listeners.peer);
+        node.api.spawn(http::serve(
             listeners.api,
             http_config(config),
-            handler(gateway),
-            rooms.api_stop.clone(),
+            handler(node.rooms.gateway()),
+            node.api_stop.clone(),
         ));
-        let checks = checks(rooms.consensus.clone(), config.data_dir.clone());
-        rooms.last.spawn(health::serve(
+        let checks = checks(node.rooms.consensus().clone(), config.data_dir.clone());
+        node.last.spawn(health::serve(
             listeners.health,
             metrics,
             checks,
-            rooms.last_stop.clone(),
+            node.last_stop.clone(),
         ));
-        rooms
+        node
     }
 
     /// Nodes and agents share one listener. It is served where Raft runs, so that API load cannot hold up a heartbeat.
-    fn serve_peers(&self, listener: TcpListener, gateway: &Gateway) {
-        let router = Server::builder()
-            .add_service(self.consensus.raft_service())
-            .add_service(gateway.relay_service())
-            .add_service(self.dispatch.service());
+    fn serve_peers(&self, listener: TcpListener) {
+        let router = Server::builder().add_routes(self.rooms.routes());
         // The builder's own setting does not reach connections that come from a listener of ours. Without it every answer in a
         // conversation of small messages waits some 40 ms for the other side's delayed acknowledgement.
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
@@ -158,14 +139,13 @@ impl Rooms {
                 tracing::error!(%error, "the listener for nodes and agents ended");
             }
         };
-        self.last.spawn_on(serving, &self.consensus.runtime());
+        self.last
+            .spawn_on(serving, &self.rooms.consensus().runtime());
     }
 
     async fn close(self) {
         close(&self.api_stop, &self.api).await;
-        self.dispatch.shutdown().await;
-        close(&self.leader_stop, &self.leader).await;
-        self.consensus.shutdown().await;
+        self.rooms.close().await;
         // Other nodes keep their streams to this one open until it is gone, so waiting for them would be waiting for ever.
         let _ = timeout(LAST_PATIENCE, close(&self.last_stop, &self.last)).await;
     }

@@ -48,7 +48,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Which rooms of the server each room may name. `lib` and `node` compose them all; what is not listed is named by any and
+/// Which rooms of the server each room may name. `lib`, `node` and `rooms` compose them; what is not listed is named by any and
 /// names none of these.
 const ROOMS: &[(&str, &[&str])] = &[
     (
@@ -57,13 +57,15 @@ const ROOMS: &[(&str, &[&str])] = &[
             "http",
             "gateway",
             "operations",
-            "steward",
-            "planner",
-            "dispatch",
+            "rooms",
             "consensus",
             "config",
             "listeners",
         ],
+    ),
+    (
+        "rooms",
+        &["gateway", "steward", "planner", "dispatch", "consensus"],
     ),
     ("listeners", &["config"]),
     ("config", &["consensus"]),

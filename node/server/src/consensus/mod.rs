@@ -41,4 +41,4 @@ pub use node::Consensus;
 pub use proposals::{ProposeError, Proposed};
 pub use start::{StartError, start};
 pub use status::Status;
-pub use wire::{Connect, RaftService};
+pub use wire::{Connect, RaftService, Wire};

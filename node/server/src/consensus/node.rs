@@ -15,7 +15,6 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::transport::Channel;
 
 use super::admission::Gate;
 use super::barrier::{BarrierError, Barriers};
@@ -30,7 +29,7 @@ use super::snapshot::Snapshots;
 use super::status::{Known, Status};
 use super::submit::Submitter;
 use super::types::Types;
-use super::wire::{Address, Channels, Lane, MESSAGE_BYTES, RaftService};
+use super::wire::{Address, Channels, Lane, MESSAGE_BYTES, RaftService, Wire};
 use super::witness::{Kept, Witness};
 use crate::clock::Clock;
 
@@ -200,7 +199,7 @@ impl Consensus {
 
     /// A connection to another node, for what other rooms have to say to it. Nodes are connected here only.
     #[must_use]
-    pub fn channel(&self, peer_address: &str) -> Channel {
+    pub fn channel(&self, peer_address: &str) -> Wire {
         let _inside = self.shared.threads.handle.enter();
         self.shared.channels.to(peer_address, Lane::Calls)
     }

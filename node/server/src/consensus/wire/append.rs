@@ -19,12 +19,11 @@ use quorate_proto::peer::{self, append_reply};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 use super::super::convert::{encode_entry, from_log_id, from_vote, to_log_id, to_vote};
 use super::super::types::Types;
-use super::{APPEND_BYTES, Address, RpcError, rpc_error};
+use super::{APPEND_BYTES, Address, RpcError, Wire, rpc_error};
 
 /// Appends on their way at once: enough to keep a follower's disk busy while the leader encodes the next.
 const WINDOW_REQUESTS: usize = 16;
@@ -71,7 +70,7 @@ impl Acknowledged {
 
 /// Opens a stream to `to` that carries `input`, and gives the answers in order.
 pub(super) fn pipeline<S>(
-    mut client: RaftClient<Channel>,
+    mut client: RaftClient<Wire>,
     from: u64,
     to: Address,
     acknowledged: Acknowledged,

@@ -7,12 +7,11 @@ use bytes::Bytes;
 use quorate_core::ids::{InstanceId, StoreId};
 use quorate_proto::peer;
 use quorate_proto::peer::raft_client::RaftClient;
-use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use super::super::membership::Member;
 use super::super::witness::Kept;
-use super::channel::{Channels, Lane};
+use super::channel::{Channels, Lane, Wire};
 use super::{Address, MESSAGE_BYTES};
 
 /// The way to ask other nodes. Clones share connections.
@@ -25,7 +24,7 @@ pub(in super::super) struct Calls {
 }
 
 impl Calls {
-    fn client(&self, to: &Member, lane: Lane) -> RaftClient<Channel> {
+    fn client(&self, to: &Member, lane: Lane) -> RaftClient<Wire> {
         RaftClient::new(self.channels.to(&to.peer_address, lane))
             .max_decoding_message_size(MESSAGE_BYTES)
     }

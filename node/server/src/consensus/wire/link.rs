@@ -15,14 +15,13 @@ use openraft::raft::{
 use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2, alias};
 use quorate_proto::peer;
 use quorate_proto::peer::raft_client::RaftClient;
-use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use super::super::convert::{from_log_id, from_vote, to_log_id, to_vote};
 use super::super::disk::Disk;
 use super::super::types::{Member, NodeId, SnapshotFile, Types, Vote};
 use super::append::Acknowledged;
-use super::channel::{Channels, Lane};
+use super::channel::{Channels, Lane, Wire};
 use super::{Address, MESSAGE_BYTES, RpcError, append, rpc_error, snapshots};
 
 /// Pauses before a node that could not be reached is tried again. The last repeats: a node that comes back waits at most so long for the log.
@@ -103,7 +102,7 @@ pub(in super::super) struct Link {
 }
 
 impl Link {
-    fn client(&self, lane: Lane) -> RaftClient<Channel> {
+    fn client(&self, lane: Lane) -> RaftClient<Wire> {
         RaftClient::new(self.channels.to(&self.peer_address, lane))
             .max_decoding_message_size(MESSAGE_BYTES)
     }

@@ -11,8 +11,8 @@ mod snapshots;
 use tonic::{Code, Status};
 
 pub(super) use calls::Calls;
-pub use channel::Connect;
 pub(super) use channel::{Channels, Lane};
+pub use channel::{Connect, Wire};
 pub(super) use link::Links;
 pub use service::RaftService;
 

@@ -14,13 +14,12 @@ use quorate_proto::peer::snapshot_chunk::Part;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 use super::super::convert::{from_log_id, from_stored_membership, from_vote};
 use super::super::disk::Disk;
 use super::super::types::{SnapshotFile, Types, Vote};
-use super::Address;
+use super::{Address, Wire};
 use crate::files::{File, Files, Open};
 
 /// One piece. Small against the connection's window, so that a slow receiver is felt.
@@ -32,7 +31,7 @@ const PIECE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Sends `snapshot` and waits until it is installed, at most `install` after its last piece went out.
 pub(super) async fn send(
-    mut client: RaftClient<Channel>,
+    mut client: RaftClient<Wire>,
     to: Address,
     disk: Disk,
     vote: Vote,
