@@ -13,16 +13,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::assigned::{self, Assigned};
-use crate::clock;
-use crate::config::{AgentError, Config};
+use crate::clock::Clock;
+use crate::config::AgentError;
+use crate::connect::Connect;
 use crate::host::Host;
-use crate::identity::{DataDir, Identity};
+use crate::identity::Identity;
 use crate::observe::Observed;
 use crate::plan::{Action, Keep, plan};
 use crate::report::Reporter;
 use crate::runtime::{
-    self, ContainerSpec, Key, Port, Process, Runtime, RuntimeError, Selected, Sighting, StartError,
-    Started, StopSignal, TaskId,
+    ContainerSpec, Key, Port, Runtime, RuntimeError, Sighting, StartError, Started, StopSignal,
+    TaskId,
 };
 use crate::session::{Addresses, Heard, Numbered, Session};
 
@@ -37,92 +38,43 @@ const REPORTS: usize = 4;
 /// On its way out the agent lets started work come to its end, so that no half-made container is left.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Runs an agent until `shutdown`, or until it must not go on. Its tasks run on in either case.
-pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), AgentError> {
-    let addresses = Addresses::new(config.nodes.clone())?;
-    let directory = DataDir::open(&config.data_dir)?;
-    let identity = Identity::load(&directory)?;
-    match runtime::select(&config).await? {
-        Selected::Docker(docker) => run_with(docker, &config, identity, addresses, shutdown).await,
-        Selected::Process { why } => {
-            info!(%why, "running tasks as processes");
-            let process =
-                Process::open(directory.path()).map_err(|source| AgentError::Runtime {
-                    runtime: "process",
-                    source,
-                })?;
-            if !process.has_limits() {
-                warn!("no cgroup can be made here: processes run without limits of memory and CPU");
-            }
-            run_with(process, &config, identity, addresses, shutdown).await
-        }
-    }
+/// All that an agent meets beside itself. A real machine's is made of [`Config`](crate::Config) by [`run`](crate::run).
+#[derive(Debug)]
+pub struct Surroundings<R> {
+    /// The nodes to begin with.
+    pub nodes: Addresses,
+    /// Who the agent is.
+    pub identity: Identity,
+    /// What it has to offer.
+    pub host: Host,
+    /// What runs its containers.
+    pub runtime: R,
+    /// How it reaches nodes.
+    pub connect: Connect,
+    /// Its wall clock.
+    pub clock: Clock,
+    /// How long the containers of an ended task stay after its end.
+    pub cleanup_wait: Duration,
 }
 
-/// Ends and removes every container of the agent that `config` describes, which must not be running; those that are kept to be read
-/// too. Says how many there were.
-pub async fn clean(config: &Config) -> Result<usize, AgentError> {
-    let directory = DataDir::open(&config.data_dir)?;
-    let instances = Identity::load(&directory)?.all();
-    let process = Process::open(directory.path()).map_err(|source| AgentError::Runtime {
-        runtime: "process",
-        source,
-    })?;
-    let mut removed =
-        end_all(&process, &instances)
-            .await
-            .map_err(|source| AgentError::Runtime {
-                runtime: "process",
-                source,
-            })?;
-    if let Selected::Docker(docker) = runtime::select(config).await? {
-        removed += end_all(&docker, &instances)
-            .await
-            .map_err(|source| AgentError::Runtime {
-                runtime: "docker",
-                source,
-            })?;
-    }
-    Ok(removed)
-}
-
-async fn end_all<R: Runtime>(runtime: &R, instances: &[String]) -> Result<usize, RuntimeError> {
-    let all = runtime.list(instances).await?;
-    for sighting in &all {
-        runtime
-            .signal(&sighting.runtime_id, StopSignal::Kill)
-            .await?;
-    }
-    for _ in 0..CLEAN_TRIES {
-        let left = runtime.list(instances).await?;
-        if left.is_empty() {
-            return Ok(all.len());
-        }
-        for sighting in left
-            .iter()
-            .filter(|sighting| sighting.state != runtime::Seen::Running)
-        {
-            runtime.remove(&sighting.runtime_id).await?;
-        }
-        tokio::time::sleep(CLEAN_AGAIN).await;
-    }
-    Err(RuntimeError::System {
-        doing: "end all containers".to_owned(),
-        source: std::io::Error::from(std::io::ErrorKind::TimedOut),
-    })
-}
-
-/// A killed container is gone in far less than this many times the pause below.
-const CLEAN_TRIES: u32 = 100;
-const CLEAN_AGAIN: Duration = Duration::from_millis(50);
-
-async fn run_with<R: Runtime>(
-    runtime: R,
-    config: &Config,
-    identity: Identity,
-    addresses: Addresses,
+/// Runs an agent in these surroundings until `shutdown`, or until it must not go on. Its tasks run on in either case, also where the future is
+/// dropped, which is how an agent is killed.
+///
+/// # Errors
+/// If the runtime does not answer at the start, the identity cannot be kept, or the control plane refuses this agent for good.
+pub async fn run_in<R: Runtime>(
+    surroundings: Surroundings<R>,
     shutdown: CancellationToken,
 ) -> Result<(), AgentError> {
+    let Surroundings {
+        nodes,
+        identity,
+        host,
+        runtime,
+        connect,
+        clock,
+        cleanup_wait,
+    } = surroundings;
     let version = runtime.version();
     info!(runtime = version.0, version = %version.1, "agent starts");
     let instances = identity.all();
@@ -144,21 +96,21 @@ async fn run_with<R: Runtime>(
         instance_id: identity.instance_id().to_owned(),
         ..Observed::default()
     };
-    observed.absorb(found, began, clock::wall_ms());
+    observed.absorb(found, began, clock.wall_ms());
     let (own_ports, own_ports_out) = watch::channel(observed.ports().cloned().collect());
-    let host = Host::measure(config, version);
     let session = Session {
         host,
         identity,
-        addresses,
+        addresses: nodes,
+        connect,
         own_ports: own_ports_out,
         reports: reports_out,
         heard: heard_by,
     };
-    let poke = Arc::new(Notify::new());
     let agent = Agent {
         runtime: Arc::new(runtime),
-        cleanup_wait: config.cleanup_wait.duration(),
+        clock,
+        cleanup_wait,
         instances,
         assigned: Assigned::default(),
         observed,
@@ -168,7 +120,7 @@ async fn run_with<R: Runtime>(
         session: 0,
         work: JoinSet::new(),
         cancels: BTreeMap::new(),
-        poke,
+        poke: Arc::new(Notify::new()),
         is_looking: false,
         must_look_again: false,
         removed_at: None,
@@ -186,6 +138,7 @@ enum Done {
 
 struct Agent<R> {
     runtime: Arc<R>,
+    clock: Clock,
     /// How long ended containers stay.
     cleanup_wait: Duration,
     /// Whose containers are this agent's: the present instance id and those given up.
@@ -244,7 +197,7 @@ impl<R: Runtime> Agent<R> {
 
     /// Draws conclusions, begins what is to be done, and reports.
     fn go_on(&mut self) {
-        let (now, wall_ms) = (Instant::now(), clock::wall_ms());
+        let (now, wall_ms) = (Instant::now(), self.clock.wall_ms());
         self.observed.settle(&self.assigned, now, wall_ms);
         let keep = Keep {
             wait: self.cleanup_wait,
@@ -363,7 +316,7 @@ impl<R: Runtime> Agent<R> {
                 }
                 self.cancels.remove(&key);
                 self.observed
-                    .start_ended(&key, result, now, clock::wall_ms());
+                    .start_ended(&key, result, now, self.clock.wall_ms());
             }
             Done::Signalled(key, Err(error)) => {
                 warn!(container = %key, error = &error as &dyn std::error::Error, "not signalled");
@@ -387,7 +340,7 @@ impl<R: Runtime> Agent<R> {
                 }
                 match result {
                     Ok(_) if is_stale => {}
-                    Ok(listing) => self.observed.absorb(listing, began, clock::wall_ms()),
+                    Ok(listing) => self.observed.absorb(listing, began, self.clock.wall_ms()),
                     Err(error) => warn!(
                         error = &error as &dyn std::error::Error,
                         "cannot see containers"

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use quorate_proto::agent as wire;
 
-use crate::config::Config;
+use crate::config::{Config, PortRange};
 use crate::runtime::{Port, Protocol};
 
 /// CPU units a core has in ECS.
@@ -15,18 +15,27 @@ const MIB: u64 = 1024 * 1024;
 /// Versions of Docker's remote API that task definitions ask for by name; each engine of today speaks them all.
 const DOCKER_API_MINORS: std::ops::RangeInclusive<u32> = 17..=44;
 
-/// Measured once, but for the ports, which are looked up at every registration.
+/// What an agent registers of the machine it is on: measured once, but for the ports, which are looked up at every registration.
 #[derive(Clone, Debug)]
-pub(crate) struct Host {
-    pub(crate) cluster: String,
-    pub(crate) hostname: String,
-    cpu_units: i64,
-    memory_mib: i64,
-    reserved_ports: BTreeSet<u16>,
-    attributes: BTreeMap<String, String>,
-    docker_version: String,
-    /// First and last; 0, 0 leaves the choice to the control plane.
-    pub(crate) dynamic_ports: (u32, u32),
+pub struct Host {
+    /// Short name or ARN of the cluster to join.
+    pub cluster: String,
+    /// The machine's name.
+    pub hostname: String,
+    /// CPU on offer, 1024 units a core.
+    pub cpu_units: i64,
+    /// Memory on offer.
+    pub memory_mib: i64,
+    /// Host ports never to be given to tasks.
+    pub reserved_ports: BTreeSet<u16>,
+    /// Says on which ports something listens at the moment.
+    pub listening: fn(Protocol) -> BTreeSet<u16>,
+    /// What placement can choose by.
+    pub attributes: BTreeMap<String, String>,
+    /// `DockerVersion: ...`; empty without Docker.
+    pub docker_version: String,
+    /// Host ports for dynamic mappings; where none are named, the choice is the control plane's.
+    pub dynamic_ports: Option<PortRange>,
 }
 
 impl Host {
@@ -40,11 +49,8 @@ impl Host {
         let memory_mib = config.memory.map_or_else(memory_mib, i64::from);
         let mut attributes = found_attributes(runtime.0);
         attributes.extend(config.attributes.clone());
-        let dynamic_ports = config
-            .dynamic_ports
-            .map(|range| (range.first().into(), range.last().into()));
         Self {
-            dynamic_ports: dynamic_ports.unwrap_or_default(),
+            dynamic_ports: config.dynamic_ports,
             cluster: config.cluster.clone(),
             hostname: rustix::system::uname()
                 .nodename()
@@ -53,6 +59,7 @@ impl Host {
             cpu_units,
             memory_mib,
             reserved_ports: config.reserved_ports.iter().copied().collect(),
+            listening,
             attributes,
             docker_version: if runtime.0 == "docker" {
                 format!("DockerVersion: {}", runtime.1)
@@ -70,7 +77,7 @@ impl Host {
             string_set: Vec::new(),
         };
         let ports = |name: &str, protocol| {
-            let mut taken = listening(protocol);
+            let mut taken = (self.listening)(protocol);
             taken.retain(|host| {
                 !own.iter()
                     .any(|port| port.host == *host && port.protocol == protocol)

@@ -1,6 +1,7 @@
-//! Who this agent is: the instance id the control plane gave it, kept in the data directory together with the lock that keeps
-//! a second agent out of it.
+//! Who this agent is: the instance id the control plane gave it, kept in a store that outlives it. On a real machine that is a file in the data
+//! directory, together with the lock that keeps a second agent out of it.
 
+use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -52,9 +53,54 @@ impl DataDir {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Where the identity is kept. Use it only while this lives.
+    pub(crate) fn identity(&self) -> IdentityFile {
+        IdentityFile(self.path.join("identity.json"))
+    }
 }
 
-/// What is kept in `identity.json`.
+/// What keeps an identity. One agent has it at a time.
+pub trait IdentityStore: fmt::Debug + Send + 'static {
+    /// What errors call it.
+    fn path(&self) -> &Path;
+
+    /// What was stored last; nothing before the first time.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn load(&self) -> io::Result<Option<Vec<u8>>>;
+
+    /// Keeps `bytes` instead of what it had, the whole of them or none; once this returns they outlive any crash.
+    ///
+    /// # Errors
+    /// If they may not be kept.
+    fn store(&self, bytes: &[u8]) -> io::Result<()>;
+}
+
+/// `identity.json` in a data directory.
+#[derive(Debug)]
+pub(crate) struct IdentityFile(PathBuf);
+
+impl IdentityStore for IdentityFile {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn load(&self) -> io::Result<Option<Vec<u8>>> {
+        match fs::read(&self.0) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn store(&self, bytes: &[u8]) -> io::Result<()> {
+        durable::write(&self.0, bytes)
+    }
+}
+
+/// What is kept, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Record {
@@ -64,40 +110,44 @@ struct Record {
     former: Vec<String>,
 }
 
-/// The identity of this agent; every change is on disk before it is used.
+/// The identity of an agent; every change is stored before it is used.
 #[derive(Debug)]
-pub(crate) struct Identity {
-    path: PathBuf,
+pub struct Identity {
+    store: Box<dyn IdentityStore>,
     record: Record,
 }
 
 impl Identity {
-    /// Reads the identity, or makes a nameless one with a registration token of its own.
-    pub(crate) fn load(directory: &DataDir) -> Result<Self, AgentError> {
-        let path = directory.path().join("identity.json");
-        match fs::read(&path) {
-            Ok(bytes) => match serde_json::from_slice(&bytes) {
-                Ok(record) => Ok(Self { path, record }),
-                Err(source) => Err(AgentError::Identity { path, source }),
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let identity = Self {
-                    path,
-                    record: Record {
-                        instance_id: String::new(),
-                        registration_token: clock::unique(),
-                        former: Vec::new(),
-                    },
-                };
-                identity.save()?;
-                Ok(identity)
-            }
-            Err(source) => Err(AgentError::DataDir {
-                doing: "read",
-                path,
-                source,
-            }),
+    /// Takes the identity out of its store, or makes a nameless one with a registration token of its own.
+    ///
+    /// # Errors
+    /// If the store fails, or holds something else.
+    pub fn load(store: impl IdentityStore) -> Result<Self, AgentError> {
+        let path = || store.path().to_owned();
+        let found = store.load().map_err(|source| AgentError::DataDir {
+            doing: "read",
+            path: path(),
+            source,
+        })?;
+        let known = found
+            .map(|bytes| serde_json::from_slice(&bytes))
+            .transpose();
+        let known = known.map_err(|source| AgentError::Identity {
+            path: path(),
+            source,
+        })?;
+        let is_new = known.is_none();
+        let record = known.unwrap_or_else(|| Record {
+            instance_id: String::new(),
+            registration_token: clock::unique(),
+            former: Vec::new(),
+        });
+        let store = Box::new(store);
+        let identity = Self { store, record };
+        if is_new {
+            identity.save()?;
         }
+        Ok(identity)
     }
 
     /// The instance id; empty before the first registration.
@@ -147,11 +197,13 @@ impl Identity {
 
     fn save(&self) -> Result<(), AgentError> {
         let bytes = serde_json::to_vec_pretty(&self.record).expect("an identity is strings only");
-        durable::write(&self.path, &bytes).map_err(|source| AgentError::DataDir {
-            doing: "write",
-            path: self.path.clone(),
-            source,
-        })
+        self.store
+            .store(&bytes)
+            .map_err(|source| AgentError::DataDir {
+                doing: "write",
+                path: self.store.path().to_owned(),
+                source,
+            })
     }
 }
 
@@ -165,13 +217,13 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let token = {
             let directory = DataDir::open(home.path()).unwrap();
-            let mut identity = Identity::load(&directory).unwrap();
+            let mut identity = Identity::load(directory.identity()).unwrap();
             assert!(identity.take("mi-1").unwrap());
             assert!(!identity.take("mi-1").unwrap());
             identity.registration_token().to_owned()
         };
         let directory = DataDir::open(home.path()).unwrap();
-        let mut identity = Identity::load(&directory).unwrap();
+        let mut identity = Identity::load(directory.identity()).unwrap();
         assert_eq!(
             (identity.instance_id(), identity.registration_token()),
             ("mi-1", token.as_str())
@@ -180,7 +232,10 @@ mod tests {
         assert_eq!(identity.instance_id(), "");
         assert_ne!(identity.registration_token(), token);
         identity.take("mi-2").unwrap();
-        assert_eq!(Identity::load(&directory).unwrap().all(), ["mi-2", "mi-1"]);
+        assert_eq!(
+            Identity::load(directory.identity()).unwrap().all(),
+            ["mi-2", "mi-1"]
+        );
     }
 
     #[test]
@@ -200,7 +255,7 @@ mod tests {
         let directory = DataDir::open(home.path()).unwrap();
         fs::write(home.path().join("identity.json"), b"{\"instance-id\":").unwrap();
         assert!(matches!(
-            Identity::load(&directory),
+            Identity::load(directory.identity()),
             Err(AgentError::Identity { .. })
         ));
     }

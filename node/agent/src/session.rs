@@ -12,23 +12,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 use tonic::{Status, Streaming};
 use tracing::{debug, info, warn};
 
 use crate::clock;
 use crate::config::AgentError;
+use crate::connect::{CONNECT_WAIT, Connect};
 use crate::host::Host;
 use crate::identity::Identity;
 use crate::runtime::Port;
 
-/// A live node on a working network accepts a connection well within this.
-const CONNECT_WAIT: Duration = Duration::from_secs(1);
 /// Registering is a replicated write: an election may lie in between, more than one should not.
 const WELCOME_WAIT: Duration = Duration::from_secs(5);
-/// With the two of these a node that vanished without a word is noticed in less than two seconds.
-const PING_EVERY: Duration = Duration::from_millis(500);
-const PING_WAIT: Duration = Duration::from_millis(1250);
 /// Heartbeats and silence, where a Welcome gives none.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 const SILENCE: Duration = Duration::from_secs(3);
@@ -73,6 +69,7 @@ pub(crate) struct Session {
     pub(crate) host: Host,
     pub(crate) identity: Identity,
     pub(crate) addresses: Addresses,
+    pub(crate) connect: Connect,
     /// Ports held by containers of this agent, which are not to be registered as taken by others.
     pub(crate) own_ports: watch::Receiver<BTreeSet<Port>>,
     pub(crate) reports: mpsc::Receiver<Numbered>,
@@ -176,16 +173,16 @@ impl Session {
     ) -> Result<(wire::Welcome, Streaming<wire::ToAgent>), End> {
         let failed =
             |what: &str, why: &dyn std::fmt::Display| End::Failed(format!("{what}: {why}"));
-        let channel = match timeout(CONNECT_WAIT, connect(address)).await {
-            Ok(Ok(channel)) => channel,
-            Ok(Err(error)) => return Err(failed("connect", &error)),
+        let wire = match timeout(CONNECT_WAIT, self.connect.open(address)).await {
+            Ok(Ok(wire)) => wire,
+            Ok(Err(status)) => return Err(failed("connect", &status.message())),
             Err(late) => return Err(failed("connect", &late)),
         };
         let register = self.registration();
         say.try_send(from_agent(Say::Register(register)))
             .expect("the outbox is new and has room");
         let opened = async {
-            let mut inbound = AgentGatewayClient::new(channel)
+            let mut inbound = AgentGatewayClient::new(wire)
                 .max_decoding_message_size(WORD_BYTES)
                 .session(ReceiverStream::new(outbox))
                 .await?
@@ -207,6 +204,7 @@ impl Session {
 
     fn registration(&self) -> wire::Register {
         let own_ports = self.own_ports.borrow().clone();
+        let ports = self.host.dynamic_ports;
         wire::Register {
             cluster: self.host.cluster.clone(),
             instance_id: self.identity.instance_id().to_owned(),
@@ -217,8 +215,9 @@ impl Session {
             tags: Vec::new(),
             version: Some(self.host.version()),
             hostname: self.host.hostname.clone(),
-            dynamic_port_first: self.host.dynamic_ports.0,
-            dynamic_port_last: self.host.dynamic_ports.1,
+            // Without a wish the choice is the control plane's.
+            dynamic_port_first: ports.map_or(0, |range| range.first().into()),
+            dynamic_port_last: ports.map_or(0, |range| range.last().into()),
         }
     }
 
@@ -299,18 +298,6 @@ impl Session {
     }
 }
 
-/// The one place where this crate builds a channel.
-async fn connect(address: &str) -> Result<Channel, tonic::transport::Error> {
-    Endpoint::from_shared(format!("http://{address}"))?
-        .connect_timeout(CONNECT_WAIT)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_WAIT)
-        .keep_alive_while_idle(true)
-        .connect()
-        .await
-}
-
 fn from_agent(body: Say) -> wire::FromAgent {
     wire::FromAgent { body: Some(body) }
 }
@@ -339,17 +326,20 @@ fn back_off(failures: usize, nodes: usize) -> Duration {
     clock::jittered(span.min(BACK_OFF_MOST))
 }
 
-/// The nodes this agent knows, and the one it is at.
+/// The nodes an agent knows, and the one it is at.
 #[derive(Debug)]
-pub(crate) struct Addresses {
+pub struct Addresses {
     configured: Vec<String>,
     all: Vec<String>,
     at: usize,
 }
 
 impl Addresses {
-    /// The configured ones, begun anywhere, so that agents spread over the nodes.
-    pub(crate) fn new(configured: Vec<String>) -> Result<Self, AgentError> {
+    /// The configured ones, each `host:port` of a peer listener, begun anywhere, so that agents spread over the nodes.
+    ///
+    /// # Errors
+    /// If there is none, or one is no address.
+    pub fn new(configured: Vec<String>) -> Result<Self, AgentError> {
         for address in &configured {
             let is_address = address
                 .rsplit_once(':')

@@ -1,7 +1,9 @@
-//! What runs containers: one trait, two implementations (a Docker engine; plain processes), and the choice between them.
+//! What runs containers: one trait and the words it needs. A Docker engine and plain processes implement it here, and `choice` decides between
+//! them; a simulation brings its own to [`run_in`](crate::run_in).
 //!
 //! A runtime remembers: every container carries a [`Tag`], and what `list` finds is all that an agent knows after its own death.
 
+pub(crate) mod choice;
 mod docker;
 pub(crate) mod process;
 
@@ -11,30 +13,26 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use docker::Docker;
 pub(crate) use process::Process;
-
-use crate::config::{AgentError, Config, RuntimeChoice};
 
 /// The id of a task: 32 hex digits, so that it is fit for a file name and a label.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct TaskId(String);
+pub struct TaskId(String);
 
 impl TaskId {
     /// The id, if `text` is one.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let fits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         fits.then(|| Self(text.to_owned()))
     }
 
     /// The 32 digits.
-    pub(crate) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -47,10 +45,11 @@ impl fmt::Display for TaskId {
 
 /// One container of one task; there is never a second one with the same key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Key {
-    pub(crate) task: TaskId,
+pub struct Key {
+    /// The task.
+    pub task: TaskId,
     /// The container's name in its task definition: letters, digits, `-` and `_`.
-    pub(crate) container: String,
+    pub container: String,
 }
 
 impl fmt::Display for Key {
@@ -61,10 +60,13 @@ impl fmt::Display for Key {
 
 /// A container port and the host port the control plane decided for it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Port {
-    pub(crate) container: u16,
-    pub(crate) host: u16,
-    pub(crate) protocol: Protocol,
+pub struct Port {
+    /// In the container.
+    pub container: u16,
+    /// On the host.
+    pub host: u16,
+    /// What it speaks.
+    pub protocol: Protocol,
 }
 
 impl fmt::Display for Port {
@@ -77,14 +79,16 @@ impl fmt::Display for Port {
 /// What a port speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Protocol {
+pub enum Protocol {
+    /// TCP.
     Tcp,
+    /// UDP.
     Udp,
 }
 
 impl Protocol {
     /// `tcp` or `udp`.
-    pub(crate) fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
@@ -93,56 +97,80 @@ impl Protocol {
 }
 
 /// ECS's words for a container that the kernel killed at its memory limit.
-pub(crate) const OUT_OF_MEMORY: &str = "OutOfMemoryError: Container killed due to memory usage";
+pub const OUT_OF_MEMORY: &str = "OutOfMemoryError: Container killed due to memory usage";
 
 /// What a container carries so that an agent that knows nothing finds all it needs to go on with its rules.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Tag {
-    pub(crate) key: Key,
-    pub(crate) task_arn: String,
-    pub(crate) cluster_arn: String,
-    pub(crate) family: String,
-    pub(crate) revision: String,
-    pub(crate) instance_id: String,
+pub struct Tag {
+    /// Which container of which task it is.
+    pub key: Key,
+    /// ARN of the task.
+    pub task_arn: String,
+    /// ARN of the cluster the task runs in.
+    pub cluster_arn: String,
+    /// Family of the task definition.
+    pub family: String,
+    /// Its revision.
+    pub revision: String,
+    /// The instance that the task was assigned to.
+    pub instance_id: String,
     /// Raft index of the assignment this container comes from.
-    pub(crate) fencing: u64,
-    pub(crate) essential: bool,
-    pub(crate) stop_timeout_s: u64,
-    pub(crate) ports: Vec<Port>,
+    pub fencing: u64,
+    /// Its end is the end of the task.
+    pub essential: bool,
+    /// How long it may take to end after [`StopSignal::Stop`].
+    pub stop_timeout_s: u64,
+    /// Its ports.
+    pub ports: Vec<Port>,
 }
 
 /// How a container reaches the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum NetworkMode {
+pub enum NetworkMode {
+    /// In a network of its own, with its ports mapped.
     Bridge,
+    /// In the host's.
     Host,
+    /// Not at all.
     None,
 }
 
 /// Everything a runtime needs to start a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ContainerSpec {
-    pub(crate) tag: Tag,
-    pub(crate) image: String,
-    pub(crate) entry_point: Vec<String>,
-    pub(crate) command: Vec<String>,
-    pub(crate) environment: BTreeMap<String, String>,
-    pub(crate) network: NetworkMode,
+pub struct ContainerSpec {
+    /// What it has to carry.
+    pub tag: Tag,
+    /// Name of the image.
+    pub image: String,
+    /// Takes the place of the image's own, unless it is empty.
+    pub entry_point: Vec<String>,
+    /// Takes the place of the image's own, unless it is empty.
+    pub command: Vec<String>,
+    /// What the task definition puts into the environment.
+    pub environment: BTreeMap<String, String>,
+    /// How it reaches the network.
+    pub network: NetworkMode,
     /// Relative weight, 1024 a core; 0 = the runtime's own.
-    pub(crate) cpu_shares: u64,
+    pub cpu_shares: u64,
     /// Hard limit in CPU units; 0 = none.
-    pub(crate) cpu_limit_units: u64,
+    pub cpu_limit_units: u64,
     /// Hard limit; 0 = none.
-    pub(crate) memory_mib: u64,
+    pub memory_mib: u64,
     /// Soft limit; 0 = none.
-    pub(crate) memory_reservation_mib: u64,
-    pub(crate) working_directory: String,
-    pub(crate) user: String,
-    pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) privileged: bool,
-    pub(crate) readonly_root: bool,
-    pub(crate) hostname: String,
+    pub memory_reservation_mib: u64,
+    /// Where it starts; empty = the image's own.
+    pub working_directory: String,
+    /// Who it runs as; empty = the image's own.
+    pub user: String,
+    /// What the task definition labels it with.
+    pub labels: BTreeMap<String, String>,
+    /// It gets all rights on the host.
+    pub privileged: bool,
+    /// It cannot write to its root.
+    pub readonly_root: bool,
+    /// Its own name for itself; empty = the runtime's choice.
+    pub hostname: String,
 }
 
 impl ContainerSpec {
@@ -166,48 +194,56 @@ impl ContainerSpec {
 
 /// A container as a runtime shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Sighting {
-    pub(crate) tag: Tag,
-    pub(crate) runtime_id: String,
-    pub(crate) state: Seen,
+pub struct Sighting {
+    /// What it carries.
+    pub tag: Tag,
+    /// The runtime's name for it.
+    pub runtime_id: String,
+    /// What it is doing.
+    pub state: Seen,
 }
 
 /// What a seen container is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
+pub enum Seen {
     /// Made, and not started: an agent died in between.
     Created,
+    /// It runs.
     Running,
+    /// It ended.
     Exited(Exit),
 }
 
 /// How a container ended; set once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Exit {
+pub struct Exit {
     /// Absent where it cannot be known.
-    pub(crate) code: Option<i32>,
+    pub code: Option<i32>,
     /// ECS's form, `SomethingError: text`; empty if there is nothing to say beyond the code.
-    pub(crate) reason: String,
+    pub reason: String,
     /// It never ran.
-    pub(crate) never_started: bool,
+    pub never_started: bool,
     /// Unix milliseconds.
-    pub(crate) at_ms: i64,
+    pub at_ms: i64,
 }
 
 /// What a successful start tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Started {
-    pub(crate) runtime_id: String,
-    pub(crate) image_digest: String,
+pub struct Started {
+    /// The runtime's name for the container.
+    pub runtime_id: String,
+    /// What its image hashes to; empty if the runtime knows no such thing.
+    pub image_digest: String,
     /// Unix milliseconds at which a pull began and ended; absent if the image was there.
-    pub(crate) pull_ms: Option<(i64, i64)>,
+    pub pull_ms: Option<(i64, i64)>,
 }
 
 /// The two signals an agent sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StopSignal {
+pub enum StopSignal {
     /// The container's own stop signal, SIGTERM unless its image says otherwise.
     Stop,
+    /// SIGKILL.
     Kill,
 }
 
@@ -234,9 +270,12 @@ pub enum RuntimeError {
 
 /// Why a container did not start; the text becomes the container's `reason`, in ECS's words.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum StartError {
+pub enum StartError {
+    /// There is no such image, or no way to it.
     CannotPull(String),
+    /// The runtime did not make a container of it.
     CannotCreate(String),
+    /// The container was made, and did not start.
     CannotStart(String),
     /// The task was stopped before its container existed.
     Cancelled,
@@ -254,8 +293,8 @@ impl fmt::Display for StartError {
 }
 
 /// What runs containers. Each call is safe to repeat.
-pub(crate) trait Runtime: Send + Sync + 'static {
-    /// `docker` or `process`, and the version of it.
+pub trait Runtime: Send + Sync + 'static {
+    /// Its name (`docker`, `process`), and the version of it.
     fn version(&self) -> (&'static str, String);
 
     /// Every container of the given instances, in any state.
@@ -283,93 +322,4 @@ pub(crate) trait Runtime: Send + Sync + 'static {
 
     /// Pokes whenever a container may have changed. Runs until dropped; may miss things, the agent looks by itself too.
     fn watch(&self, poke: Arc<Notify>) -> impl Future<Output = Infallible> + Send;
-}
-
-/// The runtime an agent would use here.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Detected {
-    /// Docker or Process, never Auto.
-    pub choice: RuntimeChoice,
-    /// Why, for people.
-    pub why: String,
-}
-
-/// Finds which runtime `config` leads to on this machine, and why. Fails if it asks for Docker and no engine answers.
-pub async fn detect(config: &Config) -> Result<Detected, AgentError> {
-    match select(config).await? {
-        Selected::Docker(docker) => {
-            let why = format!("Docker engine {} answers", docker.version().1);
-            Ok(Detected {
-                choice: RuntimeChoice::Docker,
-                why,
-            })
-        }
-        Selected::Process { why } => Ok(Detected {
-            choice: RuntimeChoice::Process,
-            why,
-        }),
-    }
-}
-
-/// Makes an image of one layer from a tar file of its root; `changes` are lines of a Dockerfile. For `quorate dev`, whose
-/// sample comes from no registry.
-pub async fn import_image(
-    config: &Config,
-    image: &str,
-    changes: &[String],
-    tar: Bytes,
-) -> Result<(), AgentError> {
-    let imported = async {
-        Docker::connect(config.docker_host.as_deref())
-            .await?
-            .import(image, changes, tar)
-            .await
-    };
-    imported.await.map_err(docker_failed)
-}
-
-/// Removes an image that [`import_image`] made, unless containers of others need it.
-pub async fn remove_image(config: &Config, image: &str) -> Result<(), AgentError> {
-    let removed = async {
-        Docker::connect(config.docker_host.as_deref())
-            .await?
-            .remove_image(image)
-            .await
-    };
-    removed.await.map_err(docker_failed)
-}
-
-fn docker_failed(source: RuntimeError) -> AgentError {
-    AgentError::Runtime {
-        runtime: "docker",
-        source,
-    }
-}
-
-/// A runtime chosen, and for Docker already spoken to.
-pub(crate) enum Selected {
-    Docker(Docker),
-    Process { why: String },
-}
-
-/// The choice behind [`detect`], with the connection made.
-pub(crate) async fn select(config: &Config) -> Result<Selected, AgentError> {
-    match config.runtime {
-        RuntimeChoice::Process => Ok(Selected::Process {
-            why: "asked for".to_owned(),
-        }),
-        RuntimeChoice::Docker => match Docker::connect(config.docker_host.as_deref()).await {
-            Ok(docker) => Ok(Selected::Docker(docker)),
-            Err(source) => Err(AgentError::Runtime {
-                runtime: "docker",
-                source,
-            }),
-        },
-        RuntimeChoice::Auto => Ok(match Docker::connect(config.docker_host.as_deref()).await {
-            Ok(docker) => Selected::Docker(docker),
-            Err(error) => Selected::Process {
-                why: format!("no Docker engine: {error}"),
-            },
-        }),
-    }
 }

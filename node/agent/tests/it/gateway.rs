@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use quorate_agent::Wire;
 use quorate_proto::agent as wire;
 use quorate_proto::agent::agent_gateway_server::{AgentGateway, AgentGatewayServer};
 use quorate_proto::agent::from_agent::Body as Heard;
@@ -14,7 +15,10 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::{TcpListenerStream, UnboundedReceiverStream};
+use tonic::body::Body;
+use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
+use tower::ServiceExt;
 
 use crate::agent::task_id;
 
@@ -53,13 +57,7 @@ impl Node {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let (arrived, conversations) = mpsc::unbounded_channel();
-        let is_mute = Arc::new(AtomicBool::new(false));
-        let gateway = Gateway {
-            instance: instance.clone(),
-            arrived,
-            is_mute: is_mute.clone(),
-        };
+        let (mut node, gateway) = Self::silent(address, instance);
         // A runtime of its own, so that all of the node, open connections too, ends at once.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -73,13 +71,36 @@ impl Node {
                 tonic::transport::Server::builder().add_service(AgentGatewayServer::new(gateway));
             server.serve_with_incoming(incoming).await.unwrap();
         });
-        Self {
+        node.runtime = Some(runtime);
+        node
+    }
+
+    /// A node without a socket, and the wire to it.
+    pub(crate) fn nearby() -> (Self, Wire) {
+        let address = SocketAddr::from(([198, 51, 100, 1], 6571));
+        let (node, gateway) = Self::silent(address, "mi-0123456789abcdef0".to_owned());
+        let routes = Routes::new(AgentGatewayServer::new(gateway));
+        let infallible = ServiceExt::<http::Request<Body>>::map_err(routes, |never| match never {});
+        (node, Wire::new(infallible))
+    }
+
+    /// A node that nobody reaches, and what has to be served so that agents do.
+    fn silent(address: SocketAddr, instance: String) -> (Self, Gateway) {
+        let (arrived, conversations) = mpsc::unbounded_channel();
+        let is_mute = Arc::new(AtomicBool::new(false));
+        let gateway = Gateway {
+            instance: instance.clone(),
+            arrived,
+            is_mute: is_mute.clone(),
+        };
+        let node = Self {
             address,
             instance,
             conversations,
             is_mute,
-            runtime: Some(runtime),
-        }
+            runtime: None,
+        };
+        (node, gateway)
     }
 
     /// Goes on in silence: connections stay, nothing is said.

@@ -1,4 +1,4 @@
-//! An agent as a real process against scripted nodes, with real processes and a real Docker engine.
+//! An agent as a real process against scripted nodes, with real processes and a real Docker engine; and once where nothing is real.
 #![allow(clippy::unwrap_used)]
 
 mod agent;
@@ -6,3 +6,4 @@ mod docker;
 mod gateway;
 mod process;
 mod session;
+mod surroundings;
