@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use quorate_bugs::{Bug, is_seeded};
 use quorate_proto::agent as wire;
 
 use crate::runtime::{ContainerSpec, Key, NetworkMode, Port, Protocol, Tag, TaskId};
@@ -47,7 +48,10 @@ impl Assigned {
 
     /// True if the control plane has named all its tasks up to `fencing`, and this one is not among them.
     pub(crate) fn is_given_up(&self, id: &TaskId, fencing: u64) -> bool {
-        self.is_complete() && !self.tasks.contains_key(id) && fencing <= self.complete_at
+        !is_seeded(Bug::GivenUpRunsOn)
+            && self.is_complete()
+            && !self.tasks.contains_key(id)
+            && fencing <= self.complete_at
     }
 
     /// True once a full set was taken.
@@ -62,7 +66,7 @@ impl Assigned {
 
     /// Takes a full set. From a node that is behind only stops are taken; the rest it cannot know.
     pub(crate) fn replace(&mut self, applied: u64, tasks: Vec<(TaskId, AssignedTask)>) {
-        if applied < self.heard {
+        if applied < self.heard && !is_seeded(Bug::OlderSessionObeyed) {
             self.floor = self.heard;
             self.merge(tasks);
             return;

@@ -59,8 +59,8 @@ bugs! {
     LostTooEarly = "lost-too-early",
     /// An agent obeys whatever it is told, however old the conversation.
     OlderSessionObeyed = "older-session-obeyed",
-    /// An agent that starts does not look for the containers of its earlier life.
-    ContainersNotAdopted = "containers-not-adopted",
+    /// An agent leaves running what the control plane has given up.
+    GivenUpRunsOn = "given-up-runs-on",
 }
 
 #[cfg(feature = "seeded")]

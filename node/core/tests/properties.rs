@@ -161,6 +161,8 @@ proptest! {
         let mut state = State::default();
         for entry in &log {
             prop_assert_eq!(&Entry::decode(&entry.encode()).unwrap(), entry);
+            let parts: Vec<_> = entry.items.iter().map(Item::encode).collect();
+            prop_assert_eq!(Entry::encode_with(entry.at, &parts), entry.encode());
             for item in &entry.items {
                 prop_assert_eq!(&Item::decode(&item.encode()).unwrap(), item);
             }

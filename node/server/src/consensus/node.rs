@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver;
 use parking_lot::Mutex;
 use quorate_core::ids::{InstanceId, NodeId, StoreId};
@@ -152,6 +153,7 @@ impl Consensus {
         items: Vec<Item>,
         deadline: Instant,
     ) -> Result<Proposed, ProposeError> {
+        let items = items.iter().map(Item::encode).collect();
         self.shared.propose(items, deadline).await
     }
 
@@ -254,9 +256,10 @@ impl Consensus {
 }
 
 impl Shared {
+    /// As [`Consensus::propose`], with the items encoded.
     pub(super) async fn propose(
         &self,
-        items: Vec<Item>,
+        items: Vec<Bytes>,
         deadline: Instant,
     ) -> Result<Proposed, ProposeError> {
         let now = self.leadership.borrow().clone();

@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use openraft::errors::{ClientWriteError, RaftError};
 use openraft::raft::ClientWriteResponse;
-use quorate_core::{Entry, Item, Millis, Outcome};
+use quorate_core::{Entry, Millis, Outcome};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -73,7 +74,7 @@ type Answer = Result<Proposed, ProposeError>;
 type Raft = openraft::Raft<Types, Machine>;
 
 struct Proposal {
-    items: Vec<Item>,
+    items: Vec<Bytes>,
     bytes: usize,
     answer: oneshot::Sender<Answer>,
     admitted: [OwnedSemaphorePermit; 2],
@@ -113,13 +114,13 @@ pub(super) fn proposer(
 }
 
 impl Proposer {
-    /// Proposes `items`, all in one entry, and waits for what they come to.
-    pub(super) async fn propose(&self, items: Vec<Item>, deadline: Instant) -> Answer {
+    /// Proposes encoded `items`, all in one entry, and waits for what they come to.
+    pub(super) async fn propose(&self, items: Vec<Bytes>, deadline: Instant) -> Answer {
         if deadline <= Instant::now() {
             // Nobody waits for it any more: it is not made at all.
             return Err(ProposeError::Timeout);
         }
-        let bytes = items.iter().map(|item| item.encode().len()).sum();
+        let bytes = items.iter().map(Bytes::len).sum();
         fits(bytes)?;
         let admitted = [admit(&self.items, items.len())?, admit(&self.bytes, bytes)?];
         let (answer, answered) = oneshot::channel();
@@ -225,8 +226,10 @@ async fn carry(raft: Raft, at: Millis, group: Vec<Proposal>) {
         waiting.push((proposal.items.len(), proposal.answer, proposal.admitted));
         items.extend(proposal.items);
     }
-    let entry = Entry { at, items };
-    match raft.client_write(Command(entry.encode())).await {
+    match raft
+        .client_write(Command(Entry::encode_with(at, &items)))
+        .await
+    {
         Ok(written) => {
             let ClientWriteResponse { log_id, data, .. } = written;
             let mut outcomes = data.into_iter();
@@ -241,7 +244,7 @@ async fn carry(raft: Raft, at: Millis, group: Vec<Proposal>) {
         }
         Err(error) => {
             let error = why_not(error);
-            metrics::counter!("quorate_proposals_failed_total").increment(entry.items.len() as u64);
+            metrics::counter!("quorate_proposals_failed_total").increment(items.len() as u64);
             for (_, answer, _) in waiting {
                 let _ = answer.send(Err(error.clone()));
             }

@@ -34,6 +34,8 @@ impl Submitter {
     ) -> Result<Proposed, ProposeError> {
         let mut leadership = self.leadership.clone();
         let mut is_unknown = false;
+        let items: Vec<Bytes> = items.iter().map(Item::encode).collect();
+        fits(items.iter().map(Bytes::len).sum())?;
         loop {
             let now = leadership.borrow_and_update().clone();
             let tried = tokio::select! {
@@ -66,7 +68,7 @@ impl Submitter {
     async fn attempt(
         &self,
         leadership: &Leadership,
-        items: &[Item],
+        items: &[Bytes],
         deadline: Instant,
     ) -> Result<Proposed, ProposeError> {
         if leadership.is_me {
@@ -81,15 +83,13 @@ impl Submitter {
     async fn forward(
         &self,
         leader: &Member,
-        items: &[Item],
+        items: &[Bytes],
         deadline: Instant,
     ) -> Result<Proposed, ProposeError> {
         let patience = deadline.saturating_duration_since(Instant::now());
-        let encoded: Vec<_> = items.iter().map(Item::encode).collect();
-        fits(encoded.iter().map(Bytes::len).sum())?;
         let reply = self
             .calls
-            .propose(leader, encoded, patience)
+            .propose(leader, items.to_vec(), patience)
             .await
             .map_err(|status| error_of(&status))?;
         if reply.not_leader {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use quorate_bugs::{Bug, is_seeded};
 use quorate_core::ids::RequestId;
 use quorate_proto::peer::relay_client::RelayClient;
 use quorate_proto::peer::{SubmitReply, SubmitRequest};
@@ -12,6 +13,7 @@ use tonic::Code;
 
 use super::{Answer, Call, request};
 use crate::consensus::{Consensus, Leadership, Member};
+use crate::entropy;
 use crate::operations::{Operation, Operations, Unsettled};
 
 /// Pause before a new try where no change of leader is seen: about a commit, so as neither to be late nor to hammer.
@@ -156,6 +158,9 @@ pub(super) async fn pause(
 
 /// The replicated id of a call. The listener gives calls UUIDs, whose digits it is; of any other text it is a digest.
 pub(super) fn request_id(text: &str) -> RequestId {
+    if is_seeded(Bug::FreshIdOnRetry) {
+        return RequestId::from_u128(entropy::number());
+    }
     let digits: String = text.chars().filter(|c| *c != '-').collect();
     digits.parse().unwrap_or_else(|_| {
         let digest = Sha256::digest(text);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
+use quorate_bugs::{Bug, is_seeded};
 
 use super::batch::CatalogueChange;
 use super::frame::{self, Found, Spot};
@@ -122,9 +123,11 @@ impl LogEngine for Segments {
         tail.file
             .write_all_at(&frame, tail.spot.offset)
             .map_err(EngineError::io("append to", &self.dir))?;
-        tail.file
-            .sync_data()
-            .map_err(EngineError::io("sync", &self.dir))?;
+        if !is_seeded(Bug::AckBeforeFlush) {
+            tail.file
+                .sync_data()
+                .map_err(EngineError::io("sync", &self.dir))?;
+        }
         let place = Place {
             spot: tail.spot,
             bytes: frame.len() as u64,

@@ -19,6 +19,7 @@ use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::type_config::TypeConfigExt;
 use openraft::{OptionalSend, RaftLogReader};
 use parking_lot::{Mutex, RwLock};
+use quorate_bugs::{Bug, is_seeded};
 use quorate_proto::peer;
 use tokio::sync::{mpsc, watch};
 
@@ -246,7 +247,9 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
-        self.write(Op::Vote(*vote)).await?;
+        if !is_seeded(Bug::VoteNotKept) {
+            self.write(Op::Vote(*vote)).await?;
+        }
         self.shared.view.lock().vote = Some(*vote);
         Ok(())
     }

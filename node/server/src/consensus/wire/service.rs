@@ -224,15 +224,14 @@ impl RaftRpc for RaftService {
     ) -> Result<Response<peer::ProposeReply>, Status> {
         let request = request.into_inner();
         self.check_raft(&request.cluster_id, request.target)?;
-        let items = request
-            .items
-            .iter()
-            .map(|bytes| Item::decode(bytes))
-            .collect::<Result<Vec<_>, _>>();
-        let items = items.map_err(|error| Status::invalid_argument(error.to_string()))?;
+        // What no node could read must not become an entry.
+        let readable = request.items.iter().map(|bytes| Item::decode(bytes));
+        readable
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
         let deadline =
             Instant::now() + Duration::from_millis(request.deadline_ms).min(LONGEST_PROPOSAL);
-        let reply = match self.shared.propose(items, deadline).await {
+        let reply = match self.shared.propose(request.items, deadline).await {
             Ok(proposed) => peer::ProposeReply {
                 outcomes: proposed
                     .outcomes
