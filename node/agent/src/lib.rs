@@ -2,7 +2,8 @@
 //! reports what it sees.
 //!
 //! `plan` decides and is pure; `observe` and `assigned` are what it decides from; `session` talks, `runtime` does, `agent` is the
-//! loop around them, and `start` puts it on a real machine. [`run_in`] is the same loop in surroundings of one's own choice. Without a control plane the tasks go on, and the rules of essential containers and stop timeouts hold.
+//! loop around them, and `start` puts it on a real machine. [`run_in`] is the same loop in surroundings of one's own choice.
+//! Without a control plane the tasks go on, and the rules of essential containers and stop timeouts hold.
 //! Nothing of the control plane's own crates is used here but its words, `quorate-proto`.
 
 mod agent;
