@@ -2,7 +2,8 @@
 
 use std::io::IsTerminal;
 
-use serde::Deserialize;
+use clap::Args;
+use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
 use crate::failure::{Exit, Failure};
@@ -19,6 +20,20 @@ pub(crate) struct LogSettings {
     /// A filter as of `RUST_LOG`: `info`, or `warn,quorate_server=debug`.
     pub(crate) log: Option<String>,
     pub(crate) log_format: LogFormat,
+}
+
+/// How a process logs, as flags say it; part of the flags of a role.
+#[derive(Args, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct LogArgs {
+    /// Form of the log on standard error: text or json [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_format: Option<String>,
+    /// What is logged: a level, or TARGET=LEVEL,... [default: info for Quorate, warn for the rest]
+    #[arg(long, value_name = "FILTER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

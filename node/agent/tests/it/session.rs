@@ -7,7 +7,7 @@ use quorate_proto::agent::refused::Code;
 use tokio::time::Instant;
 
 use crate::agent::{FENCING, Home, assignment, container, eventually, shell, task_id, text};
-use crate::gateway::Node;
+use crate::gateway::{Conversation, Node};
 
 fn home(nodes: &[&Node]) -> Home {
     let mut home = Home::new(
@@ -16,6 +16,15 @@ fn home(nodes: &[&Node]) -> Home {
     );
     home.start();
     home
+}
+
+/// A task that runs until it is stopped, on the agent that comes to `node` next.
+async fn sleeping(node: &mut Node) -> (String, Conversation) {
+    let task = task_id();
+    let wanted = assignment(&task, vec![shell("main", "sleep 1000")]);
+    let mut talk = node.host(FENCING, vec![wanted]).await;
+    talk.until(&task, "RUNNING").await;
+    (task, talk)
 }
 
 #[tokio::test]
@@ -186,14 +195,7 @@ async fn tasks_go_on_and_end_by_the_rules_while_there_is_no_control_plane() {
 async fn what_a_full_set_does_not_name_is_stopped() {
     let mut node = Node::start();
     let mut home = home(&[&node]);
-    let task = task_id();
-    let mut talk = node
-        .host(
-            FENCING,
-            vec![assignment(&task, vec![shell("main", "sleep 1000")])],
-        )
-        .await;
-    talk.until(&task, "RUNNING").await;
+    let (task, _talk) = sleeping(&mut node).await;
     home.kill();
     home.start();
     // A node that has not yet heard of the assignment says nothing about it.
@@ -213,14 +215,7 @@ async fn what_a_full_set_does_not_name_is_stopped() {
 async fn a_superseded_agent_ends_and_leaves_its_tasks() {
     let mut node = Node::start();
     let mut home = home(&[&node]);
-    let task = task_id();
-    let mut talk = node
-        .host(
-            FENCING,
-            vec![assignment(&task, vec![shell("main", "sleep 1000")])],
-        )
-        .await;
-    talk.until(&task, "RUNNING").await;
+    let (task, talk) = sleeping(&mut node).await;
     talk.refuse(Code::Superseded);
     assert_eq!(home.ended().await, 1);
     assert!(!home.path().join(format!("exits/{task}-main.json")).exists());
@@ -230,14 +225,7 @@ async fn a_superseded_agent_ends_and_leaves_its_tasks() {
 async fn a_deregistered_agent_joins_anew_and_stops_what_it_ran() {
     let mut node = Node::start();
     let home = home(&[&node]);
-    let task = task_id();
-    let mut talk = node
-        .host(
-            FENCING,
-            vec![assignment(&task, vec![shell("main", "sleep 1000")])],
-        )
-        .await;
-    talk.until(&task, "RUNNING").await;
+    let (_, talk) = sleeping(&mut node).await;
     talk.refuse(Code::Inactive);
     let again = node.visit().await;
     assert_eq!(again.register.instance_id, "");

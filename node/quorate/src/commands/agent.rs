@@ -7,6 +7,7 @@ use quorate_agent::Config;
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::logging::LogArgs;
 use crate::settings::{Given, Key, Role, Shape, load};
 use crate::signals::until_told;
 
@@ -74,14 +75,9 @@ pub(crate) struct AgentArgs {
     #[arg(long, value_name = "SPAN")]
     #[serde(skip_serializing_if = "Option::is_none")]
     cleanup_wait: Option<String>,
-    /// Form of the log on standard error: text or json [default: text]
-    #[arg(long, value_name = "FORMAT")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    log_format: Option<String>,
-    /// What is logged: a level, or TARGET=LEVEL,... [default: info for Quorate, warn for the rest]
-    #[arg(long, value_name = "FILTER")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    log: Option<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    log: LogArgs,
     /// End when this process, our parent, does
     #[arg(long, value_name = "PID", hide = true)]
     #[serde(skip)]

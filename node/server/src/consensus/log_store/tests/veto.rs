@@ -1,7 +1,7 @@
 //! Starts that must be refused: a disk that holds less than was promised, or is somebody else's.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use openraft::RaftLogReader;
 use openraft::storage::RaftLogStorage;
@@ -23,6 +23,25 @@ async fn node_with_a_past(dir: &Path, engine: EngineKind) {
     }
     store.mark_initialized().await.unwrap();
     store.stop().await.unwrap();
+}
+
+/// A copy of a stopped node's log, to be put back later: what a restored log or a lost tail looks like.
+struct OldLog {
+    log: PathBuf,
+    copy: PathBuf,
+}
+
+impl OldLog {
+    fn of(dir: &Path) -> Self {
+        let (log, copy) = (dir.join("log"), dir.join("old"));
+        copy_dir(&log, &copy);
+        Self { log, copy }
+    }
+
+    fn put_back(self) {
+        fs::remove_dir_all(&self.log).unwrap();
+        fs::rename(&self.copy, &self.log).unwrap();
+    }
 }
 
 fn refusal(opened: Result<LogStore, StoreError>) -> Loss {
@@ -119,13 +138,11 @@ async fn an_older_copy_of_the_log_is_noticed() {
     for engine in ENGINES {
         let dir = tempfile::tempdir().unwrap();
         node_with_a_past(dir.path(), engine).await;
-        let (log, old) = (dir.path().join("log"), dir.path().join("old"));
-        copy_dir(&log, &old);
+        let old = OldLog::of(dir.path());
         let mut store = open(&config(dir.path(), engine)).unwrap();
         store.save_vote(&Vote::new(4, 2)).await.unwrap();
         store.stop().await.unwrap();
-        fs::remove_dir_all(&log).unwrap();
-        fs::rename(&old, &log).unwrap();
+        old.put_back();
         assert_eq!(
             refusal(reopen(dir.path(), engine)),
             Loss::Vote {
@@ -142,7 +159,7 @@ async fn a_few_entries_lost_after_a_kill_are_noticed() {
         let dir = tempfile::tempdir().unwrap();
         node_with_a_past(dir.path(), engine).await;
         let path = |name| dir.path().join(name);
-        copy_dir(&path("log"), &path("old"));
+        let old = OldLog::of(dir.path());
         let mut store = open(&config(dir.path(), engine)).unwrap();
         for index in ENTRIES..ENTRIES + 3 {
             append(&mut store, [entry(3, index, 10)]).await.unwrap();
@@ -151,8 +168,7 @@ async fn a_few_entries_lost_after_a_kill_are_noticed() {
         fs::copy(path("guard"), path("guard.killed")).unwrap();
         store.stop().await.unwrap();
         fs::rename(path("guard.killed"), path("guard")).unwrap();
-        fs::remove_dir_all(path("log")).unwrap();
-        fs::rename(path("old"), path("log")).unwrap();
+        old.put_back();
         let loss = refusal(reopen(dir.path(), engine));
         assert!(
             matches!(loss, Loss::Tail { promised, found } if promised > ENTRIES && found == Some(ENTRIES - 1)),
@@ -166,8 +182,7 @@ async fn a_lost_tail_is_noticed_and_a_rightful_truncation_is_not() {
     for engine in ENGINES {
         let dir = tempfile::tempdir().unwrap();
         node_with_a_past(dir.path(), engine).await;
-        let (log, old) = (dir.path().join("log"), dir.path().join("old"));
-        copy_dir(&log, &old);
+        let old = OldLog::of(dir.path());
         let mut store = open(&config(dir.path(), engine)).unwrap();
         append(
             &mut store,
@@ -187,8 +202,7 @@ async fn a_lost_tail_is_noticed_and_a_rightful_truncation_is_not() {
         let store = open(&config(dir.path(), engine)).unwrap();
         store.stop().await.unwrap();
 
-        fs::remove_dir_all(&log).unwrap();
-        fs::rename(&old, &log).unwrap();
+        old.put_back();
         let loss = Loss::Tail {
             promised: ENTRIES + 4,
             found: Some(ENTRIES - 1),
