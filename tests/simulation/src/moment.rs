@@ -26,7 +26,7 @@ pub struct Moment {
     pub phase: Phase,
     /// The nodes that run.
     pub nodes: BTreeMap<NodeId, NodeView>,
-    /// Every host, by number from 0, whether its agent runs or not.
+    /// Every machine, whether its agent runs or not. Machines of cloned agents are added at the end and stay, empty, after their end.
     pub hosts: Vec<HostView>,
 }
 
@@ -44,10 +44,14 @@ pub struct NodeView {
 /// One host: an instance's machine, with its container runtime.
 #[derive(Clone, Debug)]
 pub struct HostView {
-    /// The agents that run here; two if the identity was cloned.
-    pub agents: u32,
-    /// What the container runtime holds, ended containers included until they are removed.
-    pub containers: Vec<ContainerView>,
+    /// Counts machines from 0; those of the plan come first.
+    pub number: u32,
+    /// Its disk was copied from this machine, with the identity of the agent; until faults are over there may be both.
+    pub clone_of: Option<u32>,
+    /// Whether an agent runs here now.
+    pub has_agent: bool,
+    /// The containers that ever ran here, until they are removed; the same value as long as nothing changes.
+    pub containers: Arc<Vec<ContainerView>>,
 }
 
 /// One container as it really is.

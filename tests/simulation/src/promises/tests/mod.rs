@@ -1,0 +1,4 @@
+//! Where promises are put to the test: hand-made histories, good and bad.
+
+pub(super) mod forge;
+pub(super) mod stage;
