@@ -5,9 +5,13 @@
 //! `promises` what must hold at every moment, `run` the run itself.
 
 pub mod api;
+pub mod command;
 pub mod entropy;
 pub mod history;
 pub mod moment;
+pub mod plan;
 pub mod promises;
+pub mod run;
 pub mod trace;
 pub mod workload;
+pub mod world;

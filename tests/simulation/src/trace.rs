@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use quorate_core::ids::NodeId;
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 /// Lines kept of a run whose whole trace nobody asked for: enough to see how it ended.
@@ -89,7 +89,7 @@ pub struct Trace {
 
 struct Recorder {
     began: Instant,
-    hash: Sha256,
+    hash: DefaultHasher,
     lines: VecDeque<String>,
     keep_all: bool,
     unheard: Vec<(Duration, Event)>,
@@ -101,7 +101,7 @@ impl Trace {
     pub fn begin(keep_all: bool) -> Self {
         let recorder = Recorder {
             began: Instant::now(),
-            hash: Sha256::new(),
+            hash: DefaultHasher::new(),
             lines: VecDeque::new(),
             keep_all,
             unheard: Vec::new(),
@@ -132,6 +132,13 @@ impl Trace {
         self.tell(Event::Note(text.to_string()));
     }
 
+    /// What the product logs, for readers: it is no part of the hash.
+    pub fn log(&self, line: &str) {
+        let mut inner = self.inner.lock();
+        let at = inner.began.elapsed().as_secs_f64();
+        inner.keep(format!("{at:>10.3}     | {line}"));
+    }
+
     /// What happened since this was asked last, notes left out.
     #[must_use]
     pub fn news(&self) -> Vec<(Duration, Event)> {
@@ -141,11 +148,7 @@ impl Trace {
     /// The hash over all lines so far.
     #[must_use]
     pub fn hash(&self) -> String {
-        let hash = self.inner.lock().hash.clone().finalize();
-        hash[..16]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        format!("{:016x}", self.inner.lock().hash.finish())
     }
 
     /// The lines that were kept.
@@ -158,8 +161,12 @@ impl Trace {
 impl Recorder {
     fn write(&mut self, at: Duration, event: &Event) {
         let line = format!("{:>10.3} {event}", at.as_secs_f64());
-        self.hash.update(line.as_bytes());
-        self.hash.update(b"\n");
+        self.hash.write(line.as_bytes());
+        self.hash.write_u8(b'\n');
+        self.keep(line);
+    }
+
+    fn keep(&mut self, line: String) {
         if !self.keep_all && self.lines.len() == LINES_KEPT {
             self.lines.pop_front();
         }

@@ -1,3 +1,7 @@
-//! Runs seeds of the simulation.
+//! Runs seeds of the simulation; `tests/sim` builds and starts it.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    quorate_simulation::command::main()
+}
