@@ -95,6 +95,7 @@ where
         requests: Some(requests),
         replies: Box::pin(call.try_flatten_stream()),
         in_flight: VecDeque::new(),
+        has_begun: false,
         ended: false,
     };
     Box::pin(stream::unfold(session, |mut session| async move {
@@ -115,6 +116,9 @@ struct Session<S> {
     replies: BoxStream<'static, Result<peer::AppendReply, Status>>,
     /// Size of each request without a reply, and when it was sent.
     in_flight: VecDeque<(usize, Instant)>,
+    /// Something was sent. Before that the call is not made: a node that is down would refuse it at once, and openraft, which pauses
+    /// before it hands over a request and nowhere else, would open stream after stream without a pause.
+    has_begun: bool,
     ended: bool,
 }
 
@@ -135,7 +139,7 @@ impl<S: Stream<Item = AppendEntriesRequest<Types>> + Unpin> Session<S> {
             let oldest = self.in_flight.front().map(|(_, sent)| *sent);
             tokio::select! {
                 biased;
-                reply = self.replies.next() => {
+                reply = self.replies.next(), if self.has_begun => {
                     let answer = self.answer(reply);
                     self.ended = !matches!(answer, Ok(Ok(_)));
                     return Some(answer);
@@ -167,7 +171,10 @@ impl<S: Stream<Item = AppendEntriesRequest<Types>> + Unpin> Session<S> {
             };
             let bytes = part.entries.iter().map(bytes::Bytes::len).sum();
             match requests.try_send(part) {
-                Ok(()) => self.in_flight.push_back((bytes, Instant::now())),
+                Ok(()) => {
+                    self.in_flight.push_back((bytes, Instant::now()));
+                    self.has_begun = true;
+                }
                 // The call has ended; its replies say why.
                 Err(_) => self.requests = None,
             }
