@@ -19,7 +19,7 @@ use super::super::types::NodeId;
 use super::view::View;
 use super::writer::Writer;
 use super::{LogStore, Shared, StoreError, StoreIdentity, newer_vote, to_log_id};
-use crate::files::Lock;
+use crate::files::{Files, Lock};
 
 /// Changes that may wait for the writer. Raft has few calls in flight; the bound holds it back if the disk stalls.
 const REQUESTS_WAITING: usize = 1024;
@@ -159,9 +159,7 @@ fn open_guard(config: &StoreConfig) -> Result<Guard, StoreError> {
         Err(error) => return Err(StoreError::unusable(dir)(error)),
         Ok(_) => return Err(StoreError::GuardMissing { dir: dir.clone() }),
     }
-    dir.parent()
-        .map_or(Ok(()), |parent| files.sync_dir(parent))
-        .map_err(StoreError::unusable(dir))?;
+    sync_way_to(files, dir).map_err(StoreError::unusable(dir))?;
     let promises = Promises {
         cluster_id: config.cluster_id.clone(),
         node: config.node,
@@ -170,6 +168,29 @@ fn open_guard(config: &StoreConfig) -> Result<Guard, StoreError> {
         ..Promises::default()
     };
     Guard::create(files, dir, promises)
+}
+
+/// Makes every name on the way to `dir` durable: a directory in it may have been made a moment ago, here or by whoever prepared the
+/// machine. A power cut that takes one of them away would leave an empty disk, and with it a node that remembers nothing.
+fn sync_way_to(files: &dyn Files, dir: &Path) -> io::Result<()> {
+    for above in dir.ancestors().skip(1) {
+        let is_here = above.as_os_str().is_empty();
+        let synced = files.sync_dir(if is_here { Path::new(".") } else { above });
+        match synced {
+            // Not ours to sync, so not ours to have made.
+            Err(error) if is_foreign(&error) => break,
+            synced => synced?,
+        }
+    }
+    Ok(())
+}
+
+fn is_foreign(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem};
+    matches!(
+        error.kind(),
+        PermissionDenied | ReadOnlyFilesystem | InvalidInput
+    )
 }
 
 fn check_owner(config: &StoreConfig, promises: &Promises) -> Result<(), StoreError> {
