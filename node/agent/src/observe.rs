@@ -127,6 +127,18 @@ impl ObservedTask {
             .max()
     }
 
+    /// Whether all is started that can be. What is not essential and could not be started holds nobody up.
+    fn has_come_up(&self) -> bool {
+        let is_up = |container: &ObservedContainer| {
+            container.has_been_started() || !container.tag.essential && container.exit().is_some()
+        };
+        self.containers.values().all(is_up)
+            && self
+                .containers
+                .values()
+                .any(ObservedContainer::has_been_started)
+    }
+
     fn essential_exit(&self) -> Option<&Exit> {
         self.containers
             .values()
@@ -289,12 +301,7 @@ impl Observed {
                     .keys()
                     .all(|name| seen.containers.contains_key(name))
             });
-            seen.ran |= is_whole
-                && !seen.containers.is_empty()
-                && seen
-                    .containers
-                    .values()
-                    .all(ObservedContainer::has_been_started);
+            seen.ran |= is_whole && seen.has_come_up();
             if seen.cause.is_none() {
                 seen.cause = cause(task, seen, is_given_up, is_whole);
             }

@@ -16,6 +16,7 @@ use quorate_agent::{
     Addresses, AgentError, Clock, Connect, Host, Identity, IdentityStore, Surroundings, Wire,
     run_in,
 };
+use quorate_proto::agent as wire;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,9 @@ use crate::gateway::Node;
 
 /// The time on the wall, where it hangs still.
 const NOW_MS: i64 = 1_700_000_000_000;
+
+/// An image that cannot be had.
+const NOWHERE: &str = "nowhere";
 
 /// A machine that outlives its agent.
 #[derive(Clone, Debug, Default)]
@@ -105,6 +109,9 @@ impl Runtime for Machine {
         spec: &ContainerSpec,
         _cancel: &CancellationToken,
     ) -> Result<Started, StartError> {
+        if spec.image == NOWHERE {
+            return Err(StartError::CannotPull("no such image".to_owned()));
+        }
         let runtime_id = spec.tag.key.to_string();
         let sighting = Sighting {
             tag: spec.tag.clone(),
@@ -164,4 +171,23 @@ async fn an_agent_lives_and_dies_where_nothing_is_real() {
     machine.end_all(7);
     let ended = talk.until(&task, "STOPPED").await;
     assert_eq!(container(&ended, "main").exit_code, Some(7));
+}
+
+#[tokio::test]
+async fn what_is_not_essential_and_cannot_start_holds_no_task_up() {
+    let (mut node, wire) = Node::nearby();
+    let machine = Machine::default();
+    let task = task_id();
+    let beside = wire::Container {
+        image: NOWHERE.to_owned(),
+        essential: false,
+        ..shell("beside", "run")
+    };
+    let wanted = vec![assignment(&task, vec![shell("main", "run"), beside])];
+
+    let _agent = machine.boot(&wire);
+    let mut talk = node.host(FENCING, wanted).await;
+    let running = talk.until(&task, "RUNNING").await;
+    assert_eq!(container(&running, "main").status, "RUNNING");
+    assert_eq!(container(&running, "beside").status, "STOPPED");
 }

@@ -43,6 +43,13 @@ pub(super) fn unrest(
 /// Nodes follow one leader, and show the same.
 fn disagreement(timeline: &Timeline, views: &BTreeMap<NodeId, NodeView>) -> Option<String> {
     let first = views.values().next()?;
+    if views.len() < first.voters {
+        return Some(format!(
+            "only {} of {} nodes run",
+            views.len(),
+            first.voters
+        ));
+    }
     for (node, view) in views {
         if view.leader.is_none() {
             return Some(format!("n{node} knows no leader"));
@@ -212,8 +219,10 @@ mod tests {
     fn nodes_that_disagree_are_found() {
         let mut stage = peace();
         let index = stage.index();
-        stage.status(view(1, index));
+        stage.show(2);
         stage.show(3);
+        stage.status(view(1, index));
+        stage.status(view(2, index));
         stage.status(NodeView {
             term: 2,
             leader: Some(NodeId(3)),
@@ -221,5 +230,13 @@ mod tests {
         });
         stage.end();
         stage.assert_broken("different leaders");
+    }
+
+    #[test]
+    fn a_node_that_does_not_come_back_is_found() {
+        let mut stage = peace();
+        stage.status(view(1, stage.index()));
+        stage.end();
+        stage.assert_broken("only 1 of 3 nodes run");
     }
 }

@@ -21,6 +21,10 @@ impl Promise for Election {
         let Seen::Status(view) = seen else {
             return;
         };
+        // A node that has only just begun has not yet said what it found on its disk.
+        if view.term == 0 {
+            return;
+        }
         self.look_at_leader(view, scene);
         self.look_back(view, scene);
         if view.is_leader {

@@ -20,6 +20,10 @@ impl Promise for Order {
         let Seen::Status(view) = seen else {
             return;
         };
+        // A node that has only just begun has not yet said what it found on its disk.
+        if view.term == 0 {
+            return;
+        }
         self.term = self.term.max(view.term);
         match self.last.get(&view.node) {
             Some(last) if last.life == view.life => look_at_order(last, view, scene),

@@ -73,7 +73,7 @@ rows! {
     "I2 search", |settings| Linear::new(settings.seed),
     "What clients were told of one cluster, revision or task has an order in which each call happens between its begin and its end",
     "Wing and Gong, Testing and Verifying Concurrent Objects (1993); Lowe, Testing for Linearizability (2017)",
-    "More than samples; windows of more than 64 overlapping calls; orders over several objects (the half above has them)";
+    "More than samples; windows of more than 64 overlapping calls; the default cluster, which agents make as well; orders over several objects (the half above has them)";
 
     "I3 election", |_| Election::default(),
     "A term has one leader; terms never go back; a new leader has all that was committed, and commits with a majority",

@@ -49,11 +49,12 @@ impl Object for LifeOf {
                 .filter(|state| *state == Life::Absent)
                 .collect(),
             (Deed::See(seen), _) => [state].into_iter().filter(|state| *state == seen).collect(),
-            // Absent first, or after its end.
+            // Absent first, or after its end, which nobody need have seen.
             (Deed::SeeTask(seen), _) => {
                 let by_itself = matches!(
                     (state, seen),
-                    (Life::Active | Life::Ended, Life::Ended) | (Life::Ended, Life::Absent)
+                    (Life::Active, Life::Ended | Life::Absent)
+                        | (Life::Ended, Life::Ended | Life::Absent)
                 );
                 (state == seen || by_itself)
                     .then_some(seen)
@@ -66,6 +67,15 @@ impl Object for LifeOf {
 
 /// What a call did to, or saw of, which objects. A change without a known outcome may have happened; a refused one did not.
 pub(super) fn deeds(call: &Call) -> Vec<(String, Deed)> {
+    let mut deeds = all_deeds(call);
+    deeds.retain(|(object, _)| object != BY_ITSELF);
+    deeds
+}
+
+/// The one object that is revived without a client: by agents that join it.
+const BY_ITSELF: &str = "cluster default";
+
+fn all_deeds(call: &Call) -> Vec<(String, Deed)> {
     match (&call.outcome, call.output()) {
         (_, Some(output)) => done(call, output),
         (Outcome::Unknown, None) => wanted(call),
