@@ -29,6 +29,9 @@ struct Arguments {
     /// Run this seed only, and write its whole trace.
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
+    /// Print the plan of this seed, for --plan.
+    #[arg(long, value_name = "S")]
+    show: Option<u64>,
     /// Find the smallest plan of this seed that still fails, print it, and write its trace.
     #[arg(long, value_name = "S")]
     shrink: Option<u64>,
@@ -95,6 +98,10 @@ pub fn main() -> ExitCode {
 
 /// What was asked for; true if all held.
 fn command(arguments: &Arguments) -> Result<bool> {
+    if let Some(seed) = arguments.show {
+        println!("{}", serde_json::to_string_pretty(&arguments.draw(seed))?);
+        return Ok(true);
+    }
     if let Some(seed) = arguments.shrink {
         return shrink::shrink(arguments, arguments.draw(seed));
     }

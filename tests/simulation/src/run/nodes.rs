@@ -27,7 +27,7 @@ use crate::world::{Life, Place};
 
 /// How long it takes until a node that ended by itself is started again, by whatever supervises it.
 const SUPERVISED: Duration = Duration::from_secs(1);
-/// A dead node's remains are given so long to come to their end in the background.
+/// Where a node keeps all it has.
 const DIRECTORY: &str = "/quorate/consensus";
 
 /// One node, whether it runs or not. Clones are the same node.
@@ -207,7 +207,8 @@ impl Node {
             }
             let down = sleep(end.down);
             tokio::select! {
-                () = self.shared.recovered.cancelled() => {}
+                // A node that cannot start is not tried again without a pause either.
+                () = self.shared.recovered.cancelled() => sleep(SUPERVISED.min(end.down)).await,
                 () = down => {}
             }
         }

@@ -51,11 +51,19 @@ impl Contents {
     }
 
     /// Keeps the files that still have a name, each with what was synced and a drawn part of the rest.
-    pub(super) fn lose_power(&mut self, rng: &mut SmallRng, named: &BTreeSet<Inode>) {
+    /// Says of each how long it seemed and how long it is.
+    pub(super) fn lose_power(
+        &mut self,
+        rng: &mut SmallRng,
+        named: &BTreeSet<Inode>,
+    ) -> BTreeMap<Inode, (usize, usize)> {
         self.files.retain(|inode, _| named.contains(inode));
-        for content in self.files.values_mut() {
+        let lose = |(inode, content): (&Inode, &mut Content)| {
+            let seen = content.seen.len();
             content.lose_power(rng);
-        }
+            (*inode, (seen, content.kept.len()))
+        };
+        self.files.iter_mut().map(lose).collect()
     }
 }
 

@@ -102,8 +102,20 @@ impl Disk {
         } = &mut *self.platter.lock();
         *user = None;
         (*power_goes_at, *fails_at) = (None, None);
+        let before = names.files();
         names.lose_power(rng);
-        contents.lose_power(rng, &names.files());
+        let after = names.files();
+        let named = after.values().copied().collect();
+        let lengths = contents.lose_power(rng, &named);
+        for (path, inode) in &before {
+            let place = path.display();
+            match lengths.get(inode).filter(|_| after.contains_key(path)) {
+                Some((seen, kept)) => self
+                    .trace
+                    .note(format_args!("{place}: {kept} of {seen} bytes kept")),
+                None => self.trace.note(format_args!("{place}: lost")),
+            }
+        }
     }
 
     /// The power goes between two operations: after so many from now. The life that uses the disk ends with it.

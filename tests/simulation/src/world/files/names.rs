@@ -90,15 +90,13 @@ impl Names {
             .for_each(|change: &Change| change.apply(&mut self.kept));
     }
 
-    /// Every file that has a name.
-    pub(super) fn files(&self) -> BTreeSet<Inode> {
-        let entries = self.seen.values();
-        entries
-            .filter_map(|entry| match entry {
-                Entry::File(inode) => Some(*inode),
-                Entry::Directory => None,
-            })
-            .collect()
+    /// Every file that has a name, by name.
+    pub(super) fn files(&self) -> BTreeMap<PathBuf, Inode> {
+        let files = self.seen.iter().filter_map(|(path, entry)| match entry {
+            Entry::File(inode) => Some((path.clone(), *inode)),
+            Entry::Directory => None,
+        });
+        files.collect()
     }
 
     /// Of the changes that were not synced, each directory keeps those before a drawn one.
