@@ -316,11 +316,17 @@ fn checkpoint(head: &Head) -> Batch {
 }
 
 /// Opens the newest segment for appending, without the torn frame that may lie behind its last whole one.
+///
+/// It is written again as it was read. A sync that failed in an earlier life of the program leaves what it should have written in the
+/// kernel's memory, where it can be read, and where no later sync finds it: only what is written anew is sure to reach the disk. Older
+/// segments were closed after a sync that did not fail.
 fn cut_tail(files: &dyn Files, dir: &Path, end: Spot) -> Result<Box<dyn File>, EngineError> {
     let path = segment_path(dir, end.segment);
     let cut = || {
         let file = files.open(&path, Open::ReadWrite)?;
         file.set_len(end.offset)?;
+        let whole = files.read(&path)?;
+        file.write_all_at(&whole, 0)?;
         file.sync_data()?;
         Ok(file)
     };
