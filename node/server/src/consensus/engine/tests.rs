@@ -6,11 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::RwLock;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use quorate_proto::peer;
 use tempfile::TempDir;
 
+use super::runs::{Run, Runs, read_runs};
 use super::{Batch, EngineError, EngineKind, Head, LogEngine, RECORD_BYTES_MAX, Record};
 use crate::files::{Files, Fs};
 
@@ -229,6 +231,28 @@ fn a_hole_and_an_oversized_record_are_refused() {
             "{large:?}"
         );
     }
+}
+
+#[test]
+fn a_run_that_is_cut_while_it_is_read_is_whole_up_to_the_cut() {
+    let (last, cut) = (199, 80);
+    let mut runs = Runs::default();
+    runs.push(Run {
+        first: 0,
+        last,
+        place: (),
+    });
+    let read = |to| {
+        read_runs(&RwLock::new(runs.clone()), (50, to), usize::MAX, |_| {
+            Ok((0..=cut).map(|index| record(1, index, 10)).collect())
+        })
+    };
+    let read_to_the_cut = read(cut).unwrap();
+    assert!(read_to_the_cut.iter().map(|record| record.index).eq(50..=cut));
+    assert!(
+        matches!(read(cut + 1), Err(EngineError::Damaged { .. })),
+        "what was asked for and is not there is damage"
+    );
 }
 
 #[test]
