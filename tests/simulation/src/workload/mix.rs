@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::wish::Kind;
 
+/// One in so many wishes follows the last at once.
+const AT_ONCE_ONE_IN: u32 = 4;
+
 /// What clients are like in one run. All numbers can be made smaller by hand.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -54,7 +57,7 @@ impl Mix {
         let mut images: Vec<String> = kept.collect();
         images.push("run".to_owned());
         Self {
-            pause_ms: *pick(rng, &[20, 60, 150, 400]),
+            pause_ms: *pick(rng, &[150, 300, 600, 1200]),
             patience_ms: (patience_ms, patience_ms * rng.random_range(1..=4)),
             tries: rng.random_range(2..=6),
             token_again_one_in: *pick(rng, &[4, 10, 50]),
@@ -66,9 +69,13 @@ impl Mix {
         }
     }
 
-    /// How long to pause before the next wish.
+    /// How long to pause before the next wish: now and then not at all, since calls that meet are what breaks things.
     pub(super) fn pause(&self, rng: &mut SmallRng) -> Duration {
-        Duration::from_micros(rng.random_range(0..=self.pause_ms * 2000))
+        if rng.random_ratio(1, AT_ONCE_ONE_IN) {
+            return Duration::ZERO;
+        }
+        let longest = self.pause_ms * 2000 * u64::from(AT_ONCE_ONE_IN);
+        Duration::from_micros(rng.random_range(0..=longest / u64::from(AT_ONCE_ONE_IN - 1)))
     }
 
     /// How long to wait for an answer.

@@ -23,15 +23,25 @@ pub(super) struct Contents {
 pub(super) struct Content {
     /// As programs see it.
     seen: Vec<u8>,
-    /// As it is on the disk.
-    kept: Vec<u8>,
-    /// What was done since the last sync, in order.
-    unsynced: Vec<Change>,
+    /// What was done since the last sync, in order, with what it takes to undo it: what the disk keeps is what is seen without these.
+    unsynced: Vec<Done>,
+    /// As it is on the disk, where that can not be told from what is seen any more: after a sync that failed.
+    diverged: Option<Vec<u8>>,
+    /// How many programs hold it open.
+    handles: usize,
 }
 
 enum Change {
     Write { offset: usize, bytes: Vec<u8> },
     Length(usize),
+}
+
+/// A change, and what was there before.
+struct Done {
+    change: Change,
+    length: usize,
+    /// What it wrote over or cut off, and where that was.
+    lost: (usize, Vec<u8>),
 }
 
 impl Contents {
@@ -50,6 +60,33 @@ impl Contents {
         self.files.get_mut(&inode)
     }
 
+    /// A program opens a file.
+    pub(super) fn hold(&mut self, inode: Inode) {
+        if let Some(content) = self.files.get_mut(&inode) {
+            content.handles += 1;
+        }
+    }
+
+    /// A program closes a file.
+    pub(super) fn release(&mut self, inode: Inode) {
+        if let Some(content) = self.files.get_mut(&inode) {
+            content.handles = content.handles.saturating_sub(1);
+        }
+    }
+
+    /// Every program that held a file is gone.
+    pub(super) fn release_all(&mut self) {
+        for content in self.files.values_mut() {
+            content.handles = 0;
+        }
+    }
+
+    /// Drops the files that have no name and that nobody holds.
+    pub(super) fn drop_nameless(&mut self, named: &BTreeSet<Inode>) {
+        self.files
+            .retain(|inode, content| content.handles > 0 || named.contains(inode));
+    }
+
     /// Keeps the files that still have a name, each with what was synced and a drawn part of the rest.
     /// Says of each how long it seemed and how long it is.
     pub(super) fn lose_power(
@@ -61,7 +98,7 @@ impl Contents {
         let lose = |(inode, content): (&Inode, &mut Content)| {
             let seen = content.seen.len();
             content.lose_power(rng);
-            (*inode, (seen, content.kept.len()))
+            (*inode, (seen, content.seen.len()))
         };
         self.files.iter_mut().map(lose).collect()
     }
@@ -73,59 +110,89 @@ impl Content {
     }
 
     pub(super) fn write(&mut self, offset: usize, bytes: &[u8]) {
-        let change = Change::Write {
+        self.change(Change::Write {
             offset,
             bytes: bytes.to_vec(),
-        };
-        change.apply(&mut self.seen);
-        self.unsynced.push(change);
+        });
     }
 
     pub(super) fn set_len(&mut self, length: usize) {
-        let change = Change::Length(length);
+        self.change(Change::Length(length));
+    }
+
+    fn change(&mut self, change: Change) {
+        let length = self.seen.len();
+        let lost = match &change {
+            Change::Write { offset, bytes } => *offset..(offset + bytes.len()).min(length),
+            Change::Length(shorter) => *shorter..length,
+        };
+        let before = self.seen.get(lost.clone()).unwrap_or_default().to_vec();
         change.apply(&mut self.seen);
-        self.unsynced.push(change);
+        self.unsynced.push(Done {
+            change,
+            length,
+            lost: (lost.start, before),
+        });
     }
 
     /// All that was written is on the disk.
     pub(super) fn sync(&mut self) {
-        for change in self.unsynced.drain(..) {
-            change.apply(&mut self.kept);
+        let done = self.unsynced.drain(..);
+        match &mut self.diverged {
+            Some(kept) => done.for_each(|done| done.change.apply(kept)),
+            None => drop(done),
         }
     }
 
     /// A sync failed: programs go on seeing what they wrote, but it will not be written by a later sync either. That is what Linux does.
     pub(super) fn forget_unsynced(&mut self) {
+        self.diverged = Some(self.kept());
         self.unsynced.clear();
     }
 
+    /// As it is on the disk.
+    fn kept(&self) -> Vec<u8> {
+        self.diverged.clone().unwrap_or_else(|| {
+            let mut kept = self.seen.clone();
+            self.unsynced
+                .iter()
+                .rev()
+                .for_each(|done| done.undo(&mut kept));
+            kept
+        })
+    }
+
     fn lose_power(&mut self, rng: &mut SmallRng) {
+        let mut kept = self.kept();
         let unsynced = std::mem::take(&mut self.unsynced);
+        let mut changes = unsynced.iter().map(|done| &done.change);
         match rng.random_range(0..4) {
             // Nothing of it.
             0 => {}
             // All of it: the kernel had written it of its own accord.
-            1 => unsynced
-                .iter()
-                .for_each(|change| change.apply(&mut self.kept)),
+            1 => changes.for_each(|change| change.apply(&mut kept)),
             // What came first, the last of it torn.
             2 => {
                 let whole = rng.random_range(0..=unsynced.len());
-                for change in &unsynced[..whole] {
-                    change.apply(&mut self.kept);
+                for change in changes.by_ref().take(whole) {
+                    change.apply(&mut kept);
                 }
-                if let Some(torn) = unsynced.get(whole) {
-                    torn.apply_head(&mut self.kept, rng);
+                if let Some(torn) = changes.next() {
+                    torn.apply_head(&mut kept, rng);
                 }
             }
             // Whatever sectors the device had come to.
-            _ => {
-                for change in &unsynced {
-                    change.apply_some(&mut self.kept, rng);
-                }
-            }
+            _ => changes.for_each(|change| change.apply_some(&mut kept, rng)),
         }
-        self.seen.clone_from(&self.kept);
+        (self.seen, self.diverged) = (kept, None);
+    }
+}
+
+impl Done {
+    fn undo(&self, to: &mut Vec<u8>) {
+        to.resize(self.length, 0);
+        let (offset, bytes) = &self.lost;
+        put(to, *offset, bytes);
     }
 }
 
@@ -166,6 +233,9 @@ impl Change {
 }
 
 fn put(to: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
+    if bytes.is_empty() {
+        return;
+    }
     let end = offset + bytes.len();
     if to.len() < end {
         to.resize(end, 0);
@@ -197,6 +267,37 @@ mod tests {
             );
             assert!(content.bytes().len() <= 3600);
         }
+    }
+
+    #[test]
+    fn what_was_written_over_or_cut_off_is_still_on_the_disk() {
+        let mut outcomes = BTreeSet::new();
+        for seed in 0..50 {
+            let mut content = Content::default();
+            content.write(0, b"before");
+            content.sync();
+            content.write(2, b"after and longer");
+            content.set_len(3);
+            content.lose_power(&mut SmallRng::seed_from_u64(seed));
+            outcomes.insert(content.bytes().to_vec());
+        }
+        assert!(outcomes.contains(&b"before"[..]));
+        assert!(outcomes.contains(&b"bea"[..]));
+        assert!(outcomes.contains(&b"beafter and longer"[..]));
+    }
+
+    #[test]
+    fn a_file_without_a_name_lives_as_long_as_somebody_holds_it() {
+        let mut contents = Contents::default();
+        let (held, free) = (contents.create(), contents.create());
+        contents.hold(held);
+        contents.drop_nameless(&BTreeSet::new());
+        assert!(contents.get(held).is_some() && contents.get(free).is_none());
+        contents.release(held);
+        contents.drop_nameless(&BTreeSet::from([held]));
+        assert!(contents.get(held).is_some());
+        contents.drop_nameless(&BTreeSet::new());
+        assert!(contents.get(held).is_none());
     }
 
     #[test]

@@ -77,6 +77,7 @@ impl Files for Mount {
             })?,
             (None, Open::Create) => self.change(|platter| platter.create(path))?,
         };
+        self.disk.platter.lock().contents.hold(inode);
         Ok(Box::new(Handle {
             mount: self.clone(),
             inode,
@@ -129,6 +130,7 @@ impl Files for Mount {
         self.change(|platter| {
             platter.names.get(dir).ok_or(ErrorKind::NotFound)?;
             platter.names.sync(dir);
+            platter.contents.drop_nameless(&platter.names.named());
             platter.take_sync_time();
             Ok(())
         })
@@ -245,6 +247,16 @@ impl File for Handle {
             }
         }
         synced
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let mut platter = self.mount.disk.platter.lock();
+        // With an earlier life, all that it held was let go.
+        if platter.admit(&self.mount.life).is_ok() {
+            platter.contents.release(self.inode);
+        }
     }
 }
 

@@ -84,6 +84,7 @@ impl Disk {
     pub fn mount(&self, life: &Life) -> Mount {
         let mut platter = self.platter.lock();
         platter.user = Some(life.clone());
+        platter.contents.release_all();
         platter.locks.clear();
         platter.latency = Duration::ZERO;
         Mount::new(self.clone(), life.clone())

@@ -99,6 +99,18 @@ impl Names {
         files.collect()
     }
 
+    /// Every file that has a name now, or would have one if the power went.
+    pub(super) fn named(&self) -> BTreeSet<Inode> {
+        let lasting = self.seen.values().chain(self.kept.values()).copied();
+        let changes = self.unsynced.iter().flat_map(|change| &change.0);
+        let all = lasting.chain(changes.filter_map(|(_, entry)| *entry));
+        all.filter_map(|entry| match entry {
+            Entry::File(inode) => Some(inode),
+            Entry::Directory => None,
+        })
+        .collect()
+    }
+
     /// Of the changes that were not synced, each directory keeps those before a drawn one.
     pub(super) fn lose_power(&mut self, rng: &mut SmallRng) {
         let mut closed: BTreeSet<PathBuf> = BTreeSet::new();
