@@ -51,10 +51,11 @@ pub enum ProposeError {
         /// Who does, as far as is known here.
         leader: Option<Member>,
     },
-    /// The outcome is unknown: it did not come in time, or leadership was lost while the entry was on its way. Try again with the same request ids.
+    /// The outcome is unknown: it did not come in time, or leadership was lost or this node stopped while the entry was on its way. Try again
+    /// with the same request ids.
     #[error("no outcome in time; it may have been carried out or not")]
     Timeout,
-    /// This node's consensus has stopped; the outcome is unknown if the proposal was made before.
+    /// Nothing was proposed: this node's consensus has stopped.
     #[error("this node has stopped")]
     Stopped,
     /// Nothing was proposed: as much is on its way as this node takes.
@@ -134,9 +135,10 @@ impl Proposer {
             mpsc::error::TrySendError::Full(_) => ProposeError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => ProposeError::Stopped,
         })?;
+        // Who would have answered may be gone while the entry goes its way: then nobody here knows what came of it.
         match timeout_at(deadline, answered).await {
-            Err(_) => Err(ProposeError::Timeout),
-            Ok(answer) => answer.unwrap_or(Err(ProposeError::Stopped)),
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) | Err(_) => Err(ProposeError::Timeout),
         }
     }
 
@@ -262,12 +264,14 @@ fn why_not(error: RaftError<Types, ClientWriteError<Types>>) -> ProposeError {
                     .map(|(node, member)| Member::of(node, &member)),
             }
         }
-        RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)) => ProposeError::Timeout,
+        // A core that ends may have written the entry before.
+        RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)) | RaftError::Fatal(_) => {
+            ProposeError::Timeout
+        }
         RaftError::APIError(
             ClientWriteError::ChangeMembershipError(_) | ClientWriteError::PreconditionFailed(_),
         ) => {
             unreachable!("a plain write changes no membership and has no precondition")
         }
-        RaftError::Fatal(_) => ProposeError::Stopped,
     }
 }

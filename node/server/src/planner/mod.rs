@@ -43,7 +43,7 @@ pub enum PlanError {
     /// Too much is waiting; nothing was changed.
     #[error("too many requests are waiting")]
     Overloaded,
-    /// This node is stopping.
+    /// This node is stopping; nothing was changed.
     #[error("this node is stopping")]
     Stopped,
 }
@@ -157,10 +157,12 @@ impl Planner {
             mpsc::error::TrySendError::Full(_) => PlanError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => PlanError::Stopped,
         })?;
-        let planned = timeout_at(deadline, answered)
-            .await
-            .map_err(|_| PlanError::TimedOut)?;
-        let (tasks, refused) = planned.map_err(|_| PlanError::Stopped)??;
+        // A desk that ended without an answer may have proposed a plan.
+        let planned = timeout_at(deadline, answered).await;
+        let (tasks, refused) = match planned {
+            Ok(Ok(planned)) => planned?,
+            Ok(Err(_)) | Err(_) => return Err(PlanError::TimedOut),
+        };
         Ok(Ran {
             tasks,
             refused,
