@@ -58,6 +58,8 @@ pub(crate) struct ObservedContainer {
     pub(crate) signalled_at: Option<Instant>,
     pub(crate) killed_at: Option<Instant>,
     pub(crate) is_being_removed: bool,
+    /// It runs, though it is over for us: the engine came to a start that an agent of before had asked for. Nobody is told; it is stopped.
+    pub(crate) runs_on: bool,
     image_digest: String,
     /// A listing begun before this knows less than we do.
     changed_at: Instant,
@@ -83,6 +85,7 @@ impl ObservedContainer {
             signalled_at: None,
             killed_at: None,
             is_being_removed: false,
+            runs_on: false,
             image_digest: String::new(),
             changed_at: now,
         }
@@ -183,6 +186,7 @@ impl Observed {
                 continue;
             }
             container.runtime_id = None;
+            container.runs_on = false;
             if container.exit().is_none() {
                 container.phase = Phase::Exited(lost(wall_ms));
             }
@@ -205,6 +209,7 @@ impl Observed {
         }
         container.runtime_id = Some(sighting.runtime_id);
         container.is_being_removed = false;
+        container.runs_on = container.exit().is_some() && sighting.state == Seen::Running;
         match (&container.phase, sighting.state) {
             (Phase::Created, Seen::Running) => container.phase = Phase::Running,
             (Phase::Created | Phase::Running, Seen::Exited(exit)) => {
@@ -330,7 +335,7 @@ impl Observed {
         self.tasks
             .values()
             .flat_map(|task| task.containers.values())
-            .filter(|container| container.exit().is_none())
+            .filter(|container| container.exit().is_none() || container.runs_on)
             .flat_map(|container| &container.tag.ports)
     }
 

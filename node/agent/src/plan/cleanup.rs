@@ -169,6 +169,31 @@ mod tests {
         assert_eq!(observed.summary(&assigned)[&id(1)].status, "STOPPED");
     }
 
+    /// An engine was slow, the agent that had asked it for a start died, and the next one took the container for one that never runs.
+    #[test]
+    fn a_container_that_runs_though_it_is_over_is_stopped_before_it_is_removed() {
+        let seen_as = |state| Sighting {
+            state,
+            ..ended(1, 0)
+        };
+        let key = ended(1, 0).tag.key;
+        let keep = Keep {
+            wait: WAIT,
+            wall_ms: 0,
+        };
+        let (assigned, mut observed) = after_a_start("mi-1", vec![seen_as(Seen::Created)]);
+        observed.tasks.get_mut(&id(1)).unwrap().acknowledged = true;
+        let remove = vec![Action::Remove(key.clone())];
+        assert_eq!(plan(&assigned, &observed, Instant::now(), keep), remove);
+        observed.absorb(vec![seen_as(Seen::Running)], Instant::now(), 0);
+        observed.settle(&assigned, Instant::now(), 0);
+        let stop = vec![Action::Stop(key)];
+        assert_eq!(plan(&assigned, &observed, Instant::now(), keep), stop);
+        observed.absorb(vec![ended(1, 0)], Instant::now(), 0);
+        observed.settle(&assigned, Instant::now(), 0);
+        assert_eq!(plan(&assigned, &observed, Instant::now(), keep), remove);
+    }
+
     #[test]
     fn of_too_many_the_oldest_go_first() {
         let newest_first = |number: usize| ended(number, 1000 - i64::try_from(number).unwrap());

@@ -75,6 +75,9 @@ fn stop_all(seen: &ObservedTask, now: Instant, actions: &mut Vec<Action>) {
         match container.phase {
             Phase::Starting if !container.cancelled => actions.push(Action::Cancel(key)),
             Phase::Running => actions.extend(stop_step(container, now).map(|step| step(key))),
+            Phase::Exited(_) if container.runs_on => {
+                actions.extend(stop_step(container, now).map(|step| step(key)));
+            }
             Phase::Starting | Phase::Created | Phase::Exited(_) => {}
         }
     }
@@ -100,7 +103,7 @@ fn remove_all(id: &TaskId, seen: &ObservedTask, actions: &mut Vec<Action>) {
     }
     for container in left
         .into_iter()
-        .filter(|container| !container.is_being_removed)
+        .filter(|container| !container.is_being_removed && !container.runs_on)
     {
         actions.push(Action::Remove(container.tag.key.clone()));
     }
