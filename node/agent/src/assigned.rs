@@ -66,7 +66,7 @@ impl Assigned {
 
     /// Takes a full set. From a node that is behind only stops are taken; the rest it cannot know.
     pub(crate) fn replace(&mut self, applied: u64, tasks: Vec<(TaskId, AssignedTask)>) {
-        if applied < self.heard && !is_seeded(Bug::OlderSessionObeyed) {
+        if applied < self.heard {
             self.floor = self.heard;
             self.merge(tasks);
             return;

@@ -57,7 +57,7 @@ bugs! {
     StatusGoesBack = "status-goes-back",
     /// A new leader takes all instances that it has not heard itself for lost.
     LostTooEarly = "lost-too-early",
-    /// An agent obeys whatever it is told, however old the conversation.
+    /// What an agent said in an older conversation is believed, whatever it says in the present one.
     OlderSessionObeyed = "older-session-obeyed",
     /// An agent leaves running what the control plane has given up.
     GivenUpRunsOn = "given-up-runs-on",
