@@ -67,7 +67,10 @@ pub(super) async fn follow(
         }
         tell(&leadership, &contacts, now);
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => {
+                step_down(&leadership);
+                return;
+            }
             changed = metrics.changed() => if changed.is_err() {
                 // openraft's core is gone without a word: it panicked. A node without it must not go on looking alive.
                 report_end(&stopped, "raft ended by itself; the log says why".to_owned());
@@ -110,6 +113,17 @@ fn tell(leadership: &watch::Sender<Leadership>, contacts: &Contacts, now: Leader
         }
         *known = now;
         true
+    });
+}
+
+/// A node that is on its way out leads no more, as far as anybody asks it: nothing that it is told now would be carried out.
+fn step_down(leadership: &watch::Sender<Leadership>) {
+    leadership.send_if_modified(|known| {
+        let has_led = std::mem::take(&mut known.is_me);
+        if has_led {
+            known.leader = None;
+        }
+        has_led
     });
 }
 

@@ -27,7 +27,7 @@ use super::machine::{ChangeSet, Machine, View};
 use super::membership::Member;
 use super::proposals::{ProposeError, Proposed};
 use super::snapshot::Snapshots;
-use super::status::{Known, Status};
+use super::status::{Known, LEADER, Status};
 use super::submit::Submitter;
 use super::types::Types;
 use super::wire::{Address, Channels, Lane, MESSAGE_BYTES, RaftService, Wire};
@@ -272,10 +272,13 @@ impl Shared {
     pub(super) fn status(&self) -> Status {
         let known = Known::of(&self.raft.metrics().borrow_watched());
         let applied_index = *self.view.applied().borrow();
+        // What is reported follows what openraft says a moment later; who does not lead by either does not lead.
+        let mut leadership = self.leadership.borrow().clone();
+        leadership.is_me &= known.role == LEADER;
         Status {
             node: self.me.node,
             cluster_id: self.address.cluster.clone(),
-            leadership: self.leadership.borrow().clone(),
+            leadership,
             role: known.role,
             members: known.members,
             voters: known.voters,

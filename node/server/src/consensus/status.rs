@@ -80,12 +80,15 @@ impl Known {
     }
 }
 
+/// The role of who leads.
+pub(super) const LEADER: &str = "leader";
+
 fn role(state: ServerState) -> &'static str {
     match state {
         ServerState::Learner => "learner",
         ServerState::Follower => "follower",
         ServerState::Candidate => "candidate",
-        ServerState::Leader => "leader",
+        ServerState::Leader => LEADER,
         ServerState::Shutdown => "stopping",
     }
 }
