@@ -191,6 +191,9 @@ pub struct Reservation {
     pub cpu_units: u64,
     /// MiB.
     pub memory_mib: u64,
+    /// GPUs.
+    #[serde(default)]
+    pub gpus: u64,
     /// Host ports, static and dynamic.
     pub ports: Vec<HostPort>,
 }

@@ -1,5 +1,7 @@
 //! Container instances: registered, connected, disconnected, deregistered, lost.
 
+use std::collections::BTreeMap;
+
 use super::Desk;
 use crate::command::{Change, NewInstance, Rejection, Reply};
 use crate::ids::{InstanceId, SessionId};
@@ -54,6 +56,7 @@ impl Desk<'_> {
             dynamic_cursor: new.dynamic_ports.last,
             is_overcommitted: false,
             attributes: new.attributes.clone(),
+            custom_attributes: BTreeMap::new(),
             tags: new.tags.clone(),
             version: new.version.clone(),
             hostname: new.hostname.clone(),

@@ -286,12 +286,14 @@ fn has_room(instance: &Instance, new: &NewTask) -> bool {
     };
     instance.cpu_units_free() >= new.reserved.cpu_units
         && instance.memory_mib_free() >= new.reserved.memory_mib
+        && instance.gpus_free() >= new.reserved.gpus
         && new.reserved.ports.iter().all(&mut is_free)
 }
 
 fn reserve(instance: &mut Instance, new: &NewTask) {
     instance.reserved.cpu_units += new.reserved.cpu_units;
     instance.reserved.memory_mib += new.reserved.memory_mib;
+    instance.reserved.gpus += new.reserved.gpus;
     instance.reserved.ports.extend(&new.reserved.ports);
     let dynamic =
         |port: &u16| (instance.dynamic_ports.first..=instance.dynamic_ports.last).contains(port);
@@ -310,9 +312,11 @@ fn release(instance: &mut Instance, task: &Task) {
     assert!(
         instance.reserved.cpu_units >= held.cpu_units
             && instance.reserved.memory_mib >= held.memory_mib
+            && instance.reserved.gpus >= held.gpus
     );
     instance.reserved.cpu_units -= held.cpu_units;
     instance.reserved.memory_mib -= held.memory_mib;
+    instance.reserved.gpus -= held.gpus;
     for port in &held.ports {
         let was_held = instance.reserved.ports.remove(port);
         assert!(

@@ -23,7 +23,8 @@ variants!(Command, COMMANDS, command: CreateCluster, DeleteCluster, RegisterDefi
 variants!(Rejection, REJECTIONS, rejection: ClusterNotFound, ClusterInactive, ClusterHasInstances, ClusterHasTasks,
     DefinitionNotFound, DefinitionInactive, TokenConflict, NoLongerFits, TaskNotFound, InstanceNotFound, InstanceInactive,
     InstanceHasTasks, InstanceElsewhere, StaleSession, NodeHasOtherStore);
-variants!(Refusal, REFUSALS, refusal: NotActive, AgentDisconnected, Overcommitted, Cpu, Memory, Ports, Attribute);
+variants!(Refusal, REFUSALS, refusal: NotActive, AgentDisconnected, Overcommitted, Cpu, Memory, Ports, Gpu, Attribute, MemberOf,
+    DistinctInstance);
 
 /// What has been shown.
 #[derive(Default)]

@@ -178,8 +178,12 @@ fn of_instance(instance: &Instance) -> String {
 
 fn of_resources(resources: &Resources) -> String {
     let ports: Vec<String> = resources.ports.iter().map(port).collect();
+    let gpus = match resources.gpus {
+        0 => String::new(),
+        count => format!(" gpus={count}"),
+    };
     format!(
-        "cpu={} memory={} ports={}",
+        "cpu={} memory={}{gpus} ports={}",
         resources.cpu_units,
         resources.memory_mib,
         ports.join(",")

@@ -1,6 +1,8 @@
 //! A small world for properties: few names, so that random commands meet; and logs of such commands.
 
+pub(crate) mod crowd;
 pub(crate) mod judge;
+pub(crate) mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use quorate_core::ids::{
     ClusterName, ContainerId, DefinitionId, Family, InstanceId, NodeId, RequestId, SessionId,
     StoreId, TaskId,
 };
+use quorate_core::placement::ZONE;
 use quorate_core::state::{
     ContainerStatus, HostPort, InstanceVersion, PortRange, Resources, StopCode, TaskStatus,
 };
@@ -26,7 +29,7 @@ use quorate_core::{Command, Entry, Item, Millis, State, apply};
 /// Requests that nothing else in a log has.
 const OWN_REQUESTS: u128 = 1_000_000;
 /// Few enough dynamic ports that they run out.
-const DYNAMIC: PortRange = PortRange {
+pub(crate) const DYNAMIC: PortRange = PortRange {
     first: 61_000,
     last: 61_003,
 };
@@ -97,6 +100,7 @@ fn new_task() -> impl Strategy<Value = NewTask> {
                 reserved: Reservation {
                     cpu_units,
                     memory_mib,
+                    gpus: 0,
                     ports,
                 },
                 containers: ["a", "b"].map(|name| container(id, name)).to_vec(),
@@ -135,7 +139,7 @@ fn new_instance() -> impl Strategy<Value = NewInstance> {
         select(vec![300_u64, 1000, 2000]),
     );
     let attributes = btree_map(
-        select(vec!["gpu".to_owned(), "arm".to_owned()]),
+        select(vec!["gpu".to_owned(), "arm".to_owned(), ZONE.to_owned()]),
         text(),
         0..2,
     );
@@ -166,6 +170,7 @@ fn new_instance() -> impl Strategy<Value = NewInstance> {
                 resources: Resources {
                     cpu_units,
                     memory_mib,
+                    gpus: 0,
                     ports,
                 },
                 dynamic_ports: DYNAMIC,
@@ -316,6 +321,7 @@ fn beginning() -> Entry {
             resources: Resources {
                 cpu_units: 1000,
                 memory_mib: 1000,
+                gpus: 0,
                 ports: BTreeSet::new(),
             },
             dynamic_ports: DYNAMIC,

@@ -6,6 +6,7 @@ use quorate_core::Reply;
 use quorate_core::command::ClientToken;
 use quorate_core::documents::{Tag, Tags, tags};
 use quorate_core::ids::{ClusterName, InstanceId, TaskId};
+use quorate_core::placement::Rules;
 use quorate_core::state::{Cluster, InstanceStatus, TaskDefinition};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -292,6 +293,7 @@ impl Wanted {
             enable_execute_command: self.enable_execute_command,
             token: None,
             place: Place::Anywhere,
+            rules: Rules::default(),
         })
     }
 

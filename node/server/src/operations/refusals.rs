@@ -73,7 +73,13 @@ pub(super) fn failure(refused: &Refused, cluster: &ClusterName, realm: &Realm) -
         Refusal::Overcommitted => {
             Some("Its tasks hold more than it has since it was registered again.".into())
         }
-        Refusal::NotActive | Refusal::AgentDisconnected | Refusal::Cpu | Refusal::Memory => None,
+        Refusal::MemberOf(expression) => Some(format!("It does not satisfy: {expression}")),
+        Refusal::NotActive
+        | Refusal::AgentDisconnected
+        | Refusal::Cpu
+        | Refusal::Memory
+        | Refusal::Gpu
+        | Refusal::DistinctInstance => None,
     };
     Failure {
         arn: realm.instance(cluster, refused.instance),

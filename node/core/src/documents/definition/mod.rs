@@ -102,6 +102,9 @@ pub struct ContainerSpec {
     pub memory_mib: u64,
     /// Soft limit; 0 = none.
     pub memory_reservation_mib: u64,
+    /// GPUs asked for (`resourceRequirements`).
+    #[serde(default)]
+    pub gpus: u64,
     /// Whether its end is the end of the task.
     pub essential: bool,
     /// Seconds from SIGTERM to SIGKILL; 0 = the agent's default.

@@ -24,6 +24,14 @@ struct RawConstraint {
     expression: Option<String>,
 }
 
+/// A resource of which whole pieces are asked for; only GPUs are known here.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RawRequirement {
+    r#type: String,
+    value: String,
+}
+
 #[derive(Deserialize)]
 struct RawPair {
     name: Option<String>,
@@ -58,6 +66,8 @@ struct RawContainer {
     cpu: i64,
     memory: Option<i64>,
     memory_reservation: Option<i64>,
+    #[serde(default)]
+    resource_requirements: Vec<RawRequirement>,
     essential: Option<bool>,
     stop_timeout: Option<i64>,
     #[serde(default)]
@@ -121,6 +131,7 @@ impl RawContainer {
         );
         let memory_reservation_mib = positive(self.memory_reservation, "memoryReservation")?;
         let stop_timeout_s = positive(self.stop_timeout, "stopTimeout")?;
+        let gpus = gpus(&name, &self.resource_requirements)?;
         let ports: Result<Vec<_>, _> = self
             .port_mappings
             .into_iter()
@@ -139,6 +150,7 @@ impl RawContainer {
             cpu_units,
             memory_mib,
             memory_reservation_mib,
+            gpus,
             essential: self.essential.unwrap_or(true),
             stop_timeout_s,
             working_directory: self.working_directory,
@@ -173,6 +185,21 @@ impl RawPort {
             name: self.name,
         })
     }
+}
+
+/// How many GPUs are asked for; once a container, as ECS has it.
+fn gpus(container: &str, requirements: &[RawRequirement]) -> Result<u64, DefinitionError> {
+    let mut asked = requirements.iter().filter(|one| one.r#type == "GPU");
+    let (Some(first), second) = (asked.next(), asked.next()) else {
+        return Ok(0);
+    };
+    let count = first.value.trim().parse().ok().filter(|count| *count > 0);
+    count
+        .filter(|_| second.is_none())
+        .ok_or_else(|| DefinitionError::Setting {
+            container: container.to_owned(),
+            why: "'resourceRequirements' can ask once for a positive number of GPUs.".into(),
+        })
 }
 
 /// Task-level CPU: units (`512`) or vCPUs (`.5 vCPU`), as ECS accepts them.

@@ -59,6 +59,7 @@ fn register(number: u128, by: u128) -> Command {
         resources: Resources {
             cpu_units: 65_536,
             memory_mib: 65_536,
+            gpus: 0,
             ports: BTreeSet::new(),
         },
         dynamic_ports: PortRange::default(),
@@ -106,6 +107,7 @@ fn start(number: u128, on: InstanceId) -> Command {
             reserved: Reservation {
                 cpu_units: 128,
                 memory_mib: 64,
+                gpus: 0,
                 ports: vec![port(0), port(1)],
             },
             containers: vec![NewContainer {

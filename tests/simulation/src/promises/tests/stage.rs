@@ -172,6 +172,7 @@ impl Stage {
             resources: Resources {
                 cpu_units: 1000,
                 memory_mib: 1000,
+                gpus: 0,
                 ports: BTreeSet::new(),
             },
             dynamic_ports: PortRange::default(),
@@ -413,6 +414,7 @@ fn new_task(id: TaskId, started_by: &str) -> NewTask {
         reserved: Reservation {
             cpu_units: 100,
             memory_mib: 100,
+            gpus: 0,
             ports: Vec::new(),
         },
         containers: vec![container],

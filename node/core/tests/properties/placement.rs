@@ -1,0 +1,118 @@
+//! What holds of every placement: it is the one that a judge would choose, and `apply` takes it.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use quorate_core::command::Reservation;
+use quorate_core::documents::PortSpec;
+use quorate_core::ids::{ClusterName, InstanceId, TaskId};
+use quorate_core::placement::{Need, Plan, Rules, place_on};
+use quorate_core::{Command, Problem, State, place};
+
+use super::world::crowd::started;
+use super::world::judge::{self, Case};
+use super::world::{after, crowd, entry, next, wish};
+use super::{config, later, world};
+
+proptest! {
+    #![proptest_config(config(512))]
+
+    #[test]
+    fn placement_agrees_with_a_judge_and_apply_takes_it(
+        state in crowd::crowd(),
+        need in need(),
+        (rules, said) in wish::rules(),
+        seed in any::<u64>(),
+        count in 0_usize..12,
+    ) {
+        let cluster = ClusterName::default_cluster();
+        let problem = Problem { state: &state, cluster: &cluster, need: &need, group: "family:web", rules: &rules, seed, count };
+        agrees(&Case { problem: &problem, said: said.as_ref() })?;
+    }
+
+    #[test]
+    fn placement_agrees_with_a_judge_in_any_state(log in world::log(), cluster in world::cluster(), need in need(), count in 0_usize..8) {
+        let state = after(&log);
+        let rules = Rules::default();
+        let problem = Problem { state: &state, cluster: &cluster, need: &need, group: "family:web", rules: &rules, seed: 0, count };
+        agrees(&Case { problem: &problem, said: None })?;
+    }
+}
+
+fn agrees(case: &Case<'_>) -> Result<(), TestCaseError> {
+    let problem = case.problem;
+    let plan = place(problem);
+    prop_assert!(plan.placed.len() <= problem.count);
+    for (number, placed) in plan.placed.iter().enumerate() {
+        let earlier = &plan.placed[..number];
+        prop_assert_eq!(judge::best(case, earlier), Some(placed.instance));
+        prop_assert_eq!(judge::wrong_ports(problem, earlier, placed), None);
+    }
+    let refused: Vec<_> = plan.refused.iter().map(|one| one.instance).collect();
+    if plan.placed.len() < problem.count {
+        prop_assert_eq!(judge::best(case, &plan.placed), None);
+        prop_assert_eq!(refused, judge::asked(problem));
+    } else {
+        prop_assert_eq!(refused, []);
+    }
+    for instance in problem.state.instances() {
+        let is_here = instance.cluster == *problem.cluster;
+        let fits = place_on(problem, instance).is_ok();
+        prop_assert!(!is_here || fits == judge::takes(case, instance));
+    }
+    apply_takes(problem, &plan)
+}
+
+fn need() -> impl Strategy<Value = Need> {
+    let port = (world::port(), any::<bool>()).prop_map(|(host, is_dynamic)| PortSpec {
+        container_port: 80,
+        host_port: if is_dynamic { 0 } else { host.port },
+        protocol: host.protocol,
+        name: None,
+    });
+    let attribute = prop_oneof![Just("gpu".to_owned()), Just("arm".to_owned())];
+    let gpus = prop_oneof![3 => Just(0_u64), 1 => 1_u64..3];
+    let attributes = prop_oneof![3 => Just(Vec::new()), 1 => vec(attribute, 0..2)];
+    let parts = (0_u64..300, 0_u64..300, gpus, vec(port, 0..3), attributes);
+    parts.prop_map(|(cpu_units, memory_mib, gpus, ports, attributes)| Need {
+        cpu_units,
+        memory_mib,
+        gpus,
+        ports,
+        attributes,
+    })
+}
+
+/// What was placed fits, by the rules of `apply`.
+fn apply_takes(problem: &Problem<'_>, plan: &Plan) -> Result<(), TestCaseError> {
+    let (state, need) = (problem.state, problem.need);
+    let is_usable = |state: &State| {
+        let cluster = state.cluster(problem.cluster)?;
+        let definition = state.definition(&"web:1".parse().ok()?)?;
+        Some(cluster.status.as_str() == "ACTIVE" && definition.status.as_str() == "ACTIVE")
+    };
+    if is_usable(state) != Some(true) {
+        return Ok(());
+    }
+    let tasks = (1000..)
+        .zip(&plan.placed)
+        .map(|(number, placed): (u128, _)| {
+            let instance: InstanceId = placed.instance;
+            let reserved = Reservation {
+                cpu_units: need.cpu_units,
+                memory_mib: need.memory_mib,
+                gpus: need.gpus,
+                ports: placed.ports.clone(),
+            };
+            let id = TaskId::from_u128(number << 64);
+            let mut new = started(id, instance, problem.group, reserved);
+            new.cluster.clone_from(problem.cluster);
+            new
+        });
+    let tasks = tasks.collect();
+    let start = entry(later(state), 0, Command::StartTasks { token: None, tasks });
+    let mut state = state.clone();
+    let applied = next(&mut state, &start);
+    prop_assert!(applied.outcomes[0].is_ok(), "{:?}", applied.outcomes);
+    prop_assert_eq!(state.check(), []);
+    Ok(())
+}
