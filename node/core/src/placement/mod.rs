@@ -10,6 +10,7 @@ mod problem;
 mod rules;
 mod scan;
 mod score;
+mod walk;
 
 pub use expression::{EXPRESSION_MAX_CHARS, Expression, ExpressionError, Facts};
 pub use feasible::Refusal;
@@ -19,12 +20,13 @@ pub use rules::{
 };
 pub use score::{Score, lot};
 
+use groups::Mates;
 use problem::Candidate;
 
 /// Places up to `problem.count` tasks, one by one, each seeing those before it.
 #[must_use]
 pub fn place(problem: &Problem<'_>) -> Plan {
-    let placed = scan::place(problem);
+    let placed = walk::place(problem).unwrap_or_else(|| scan::place(problem));
     let refused = if placed.len() < problem.count {
         refusals(problem, &placed)
     } else {
@@ -38,9 +40,7 @@ pub fn place_on(
     problem: &Problem<'_>,
     instance: &crate::state::Instance,
 ) -> Result<Placement, Refusal> {
-    let mates = problem.state.live_tasks_on(&instance.id);
-    let mates = mates.filter(|task| task.group == problem.group).count();
-    let mut candidate = Candidate::new(instance, u32::try_from(mates).unwrap_or(u32::MAX));
+    let mut candidate = Candidate::new(instance, Mates::of(problem).on(instance.id));
     let ports = feasible::fit(problem, &candidate)?;
     Ok(candidate.take(problem.need, ports))
 }
@@ -54,10 +54,9 @@ fn refusals(problem: &Problem<'_>, placed: &[Placement]) -> Vec<Refused> {
             .or_insert_with(Vec::new)
             .push(one);
     }
-    let mates = groups::mates(problem);
+    let mates = Mates::of(problem);
     let refusal = |instance: &crate::state::Instance| {
-        let same_group = mates.get(&instance.id).copied().unwrap_or(0);
-        let mut candidate = Candidate::new(instance, same_group);
+        let mut candidate = Candidate::new(instance, mates.on(instance.id));
         for one in planned.get(&instance.id).into_iter().flatten() {
             candidate.take(problem.need, one.ports.clone());
         }

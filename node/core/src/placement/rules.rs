@@ -34,7 +34,7 @@ pub enum Strategy {
 pub enum Over {
     /// Instances (`instanceId`, `host`).
     Instance,
-    /// Values of an attribute; instances without it stand together as one value.
+    /// Values of an attribute; instances without it, and those where it is empty, stand together.
     Attribute(String),
 }
 

@@ -6,10 +6,11 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
+use super::feasible;
+use super::groups::Mates;
 use super::problem::{Candidate, Placement, Problem};
 use super::rules::{Over, Strategy};
 use super::score::{self, Score, strategies};
-use super::{feasible, groups};
 use crate::state::HostPort;
 
 /// Places as many tasks as fit, up to the problem's count.
@@ -42,13 +43,12 @@ struct Class {
 
 impl<'a> Floor<'a> {
     fn new(problem: &'a Problem<'a>) -> Self {
-        let mates = groups::mates(problem);
+        let mates = Mates::of(problem);
         let mut spreads = Spreads::new(problem);
         let mut by_values: BTreeMap<Vec<usize>, Vec<Reverse<(Score, usize)>>> = BTreeMap::new();
         let mut candidates = Vec::new();
         for instance in problem.live() {
-            let same_group = mates.get(&instance.id).copied().unwrap_or(0);
-            let candidate = Candidate::new(instance, same_group);
+            let candidate = Candidate::new(instance, mates.on(instance.id));
             let values = spreads.count(&candidate);
             if feasible::has_room(problem, &candidate) {
                 let score = score::of(problem, &candidate, |_| 0);
@@ -118,7 +118,7 @@ impl Class {
 struct Spreads<'a> {
     /// The strategies that spread over an attribute, and their places in the list.
     over: Vec<(usize, &'a str)>,
-    numbers: Vec<BTreeMap<Option<&'a str>, usize>>,
+    numbers: Vec<BTreeMap<&'a str, usize>>,
     tasks: Vec<Vec<u64>>,
 }
 
@@ -144,7 +144,7 @@ impl<'a> Spreads<'a> {
         let mut values = Vec::with_capacity(self.over.len());
         for (which, (_, name)) in self.over.iter().enumerate() {
             let tasks = &mut self.tasks[which];
-            let value = candidate.instance.attribute(name);
+            let value = candidate.instance.attribute(name).unwrap_or_default();
             let number = *self.numbers[which].entry(value).or_insert_with(|| {
                 tasks.push(0);
                 tasks.len() - 1

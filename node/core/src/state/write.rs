@@ -1,8 +1,11 @@
 //! How tables and their indexes change together. Called by `apply` and, at start, by `snapshot`; by nothing else.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Cluster, Instance, NodeRecord, Remembered, State, Task, TaskDefinition, TokenRecord};
+use super::{
+    Cluster, Ground, Instance, NodeRecord, Remembered, State, Task, TaskDefinition, TokenRecord,
+};
 use crate::ids::{ClusterName, Family, RequestId, TaskId};
 use crate::state::{DesiredStatus, FamilyRecord};
 use crate::time::Millis;
@@ -29,7 +32,36 @@ impl State {
         self.index
             .instances_by_token
             .insert_mut(instance.token.clone(), instance.id);
+        self.put_on_ground(&instance);
         self.instances.insert_mut(instance.id, Arc::new(instance));
+    }
+
+    fn put_on_ground(&mut self, instance: &Instance) {
+        let before = self.instances.get(&instance.id).map(Arc::clone);
+        let cluster = &instance.cluster;
+        if self.index.ground.get(cluster).is_none() {
+            let ground = Ground::default();
+            self.index.ground.insert_mut(cluster.clone(), ground);
+        }
+        let before = before.as_deref();
+        let ground = self.index.ground.get_mut(cluster).expect("inserted above");
+        if ground.put_instance(before, instance) {
+            let tasks = self.live_tasks_on(&instance.id);
+            let groups: BTreeSet<String> = tasks.map(|task| task.group.clone()).collect();
+            let ground = self.index.ground.get_mut(cluster).expect("as before");
+            ground.move_groups(before, instance, &groups);
+        }
+    }
+
+    /// Counts a task in or out of its group.
+    fn count_in_group(&mut self, task: &Task, is_more: bool) {
+        let Some(instance) = self.instances.get(&task.instance) else {
+            return;
+        };
+        let at = (instance.zone(), instance.takes_tasks());
+        if let Some(ground) = self.index.ground.get_mut(&task.cluster) {
+            ground.count(&task.group, task.instance, at, is_more);
+        }
     }
 
     pub(crate) fn put_node(&mut self, node: NodeRecord) {
@@ -55,6 +87,13 @@ impl State {
                     .insert_mut((task.instance, task.id));
             }
         }
+        let was_live = self
+            .tasks
+            .get(&task.id)
+            .is_some_and(|old| old.holds_resources());
+        if was_live != task.holds_resources() {
+            self.count_in_group(&task, task.holds_resources());
+        }
         let live = (task.instance, task.id);
         if task.holds_resources() {
             self.index.live_by_instance.insert_mut(live);
@@ -74,6 +113,9 @@ impl State {
         let Some(task) = self.tasks.get(&id).map(Arc::clone) else {
             return;
         };
+        if task.holds_resources() {
+            self.count_in_group(&task, false);
+        }
         self.index
             .tasks_by_cluster
             .remove_mut(&(task.cluster.clone(), id));

@@ -155,11 +155,13 @@ fn value<'a>(instance: &'a Instance, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value.as_str())
 }
 
-/// How many tasks of the group are on instances with that value, or without the attribute.
+/// How many tasks of the group are on instances with that value; no attribute is an empty one.
 fn crowd_at(problem: &Problem<'_>, earlier: &[Placement], name: &str, wanted: Option<&str>) -> u64 {
     let mut count = 0;
     for instance in problem.state.instances() {
-        if instance.cluster == *problem.cluster && value(instance, name) == wanted {
+        if instance.cluster == *problem.cluster
+            && value(instance, name).unwrap_or("") == wanted.unwrap_or("")
+        {
             count += load(problem, instance, earlier).mates as u64;
         }
     }
