@@ -1,6 +1,6 @@
 //! Container instances: registered, connected, disconnected, deregistered, lost.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Desk;
 use crate::command::{Change, NewInstance, Rejection, Reply};
@@ -55,8 +55,8 @@ impl Desk<'_> {
             dynamic_ports: new.dynamic_ports,
             dynamic_cursor: new.dynamic_ports.last,
             is_overcommitted: false,
-            attributes: new.attributes.clone(),
-            custom_attributes: BTreeMap::new(),
+            attributes: Arc::new(new.attributes.clone()),
+            custom_attributes: Arc::default(),
             tags: new.tags.clone(),
             version: new.version.clone(),
             hostname: new.hostname.clone(),
@@ -93,7 +93,7 @@ impl Desk<'_> {
             .ports
             .retain(|port| !instance.reserved.ports.contains(port));
         instance.dynamic_ports = new.dynamic_ports;
-        instance.attributes.clone_from(&new.attributes);
+        instance.attributes = Arc::new(new.attributes.clone());
         instance.version = new.version.clone();
         instance.hostname.clone_from(&new.hostname);
         instance.is_overcommitted = instance.exceeds();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::expression::Facts;
+use super::expression::{Expression, Facts};
 use super::problem::{Candidate, Need, Problem};
 use super::rules::Constraint;
 use crate::documents::{PortSpec, Protocol};
@@ -29,7 +29,7 @@ pub enum Refusal {
     /// It lacks this attribute.
     Attribute(String),
     /// The expression of a `memberOf` constraint does not hold of it.
-    MemberOf(String),
+    MemberOf(Expression),
     /// It has a task of the group already.
     DistinctInstance,
 }
@@ -113,7 +113,7 @@ fn check_constraints(problem: &Problem<'_>, candidate: &Candidate<'_>) -> Result
                 return Err(Refusal::DistinctInstance);
             }
             Constraint::MemberOf(expression) if !expression.holds(&facts) => {
-                return Err(Refusal::MemberOf(expression.to_string()));
+                return Err(Refusal::MemberOf(expression.clone()));
             }
             Constraint::DistinctInstance | Constraint::MemberOf(_) => {}
         }

@@ -14,7 +14,7 @@ use super::problem::{Candidate, Placement, Problem};
 use super::rules::{Constraint, Over, Strategy, ZONE};
 use super::score::{self, Score};
 use crate::ids::InstanceId;
-use crate::state::{Free, GroupZone, HostPort, State};
+use crate::state::{Free, GroupZone, HostPort, Instance, State, ZoneMap};
 
 /// A level of so many instances is sorted; of a larger one, the best is soon met on the way through all.
 const SMALL_LEVEL: usize = 64;
@@ -147,20 +147,20 @@ impl<'a> Zone<'a> {
 /// The instances of a zone in the order in which they would be chosen, as the state has them.
 struct Untouched<'a> {
     state: &'a State,
-    free: &'a rpds::RedBlackTreeSetSync<Free>,
+    free: &'a ZoneMap,
     mates: Mates<'a>,
     group: Option<&'a GroupZone>,
     /// Only instances with so much memory left are met.
     memory_mib: u64,
     is_distinct: bool,
     level: Option<u32>,
-    on_level: Box<dyn Iterator<Item = InstanceId> + 'a>,
+    on_level: Box<dyn Iterator<Item = &'a Instance> + 'a>,
 }
 
 impl<'a> Untouched<'a> {
     fn new(
         problem: &Problem<'a>,
-        free: &'a rpds::RedBlackTreeSetSync<Free>,
+        free: &'a ZoneMap,
         mates: Mates<'a>,
         group: Option<&'a GroupZone>,
     ) -> Self {
@@ -180,14 +180,10 @@ impl<'a> Untouched<'a> {
     /// The next that the task fits on, and its ports there.
     fn next(&mut self, problem: &Problem<'a>) -> Option<(Candidate<'a>, Vec<HostPort>)> {
         loop {
-            let Some(id) = self.on_level.next() else {
+            let Some(instance) = self.on_level.next() else {
                 self.next_level()?;
                 continue;
             };
-            let instance = self
-                .state
-                .instance(&id)
-                .expect("the ground follows the table");
             let candidate = Candidate::new(instance, self.level.unwrap_or(0));
             if let Ok(ports) = feasible::fit(problem, &candidate) {
                 return Some((candidate, ports));
@@ -204,7 +200,7 @@ impl<'a> Untouched<'a> {
         };
         self.level = Some(level);
         self.on_level = match self.small_level(level) {
-            Some(ids) => Box::new(ids.into_iter()),
+            Some(few) => Box::new(few.into_iter().map(|(_, instance)| instance)),
             None => self.large_level(level),
         };
         Some(())
@@ -217,31 +213,26 @@ impl<'a> Untouched<'a> {
     }
 
     /// The level's instances in order, if they are few.
-    fn small_level(&self, level: u32) -> Option<Vec<InstanceId>> {
+    fn small_level(&self, level: u32) -> Option<Vec<(Free, &'a Instance)>> {
         if level == 0 {
             return None;
         }
+        let state = self.state;
         let (low, high) = (InstanceId::from_u128(0), InstanceId::from_u128(u128::MAX));
         let takers = self.group?.takers.range((level, low)..=(level, high));
-        let some = takers
-            .take(SMALL_LEVEL + 1)
-            .filter_map(|(_, id)| self.state.instance(id));
-        let mut some: Vec<Free> = some.map(crate::state::Instance::free).collect();
-        some.sort_unstable();
-        (some.len() <= SMALL_LEVEL).then(|| some.into_iter().map(|free| free.id).collect())
+        let some = takers.take(SMALL_LEVEL + 1);
+        let some = some.filter_map(|(_, id)| state.instance(id));
+        let mut some: Vec<_> = some.map(|one| (one.free(), one)).collect();
+        some.sort_unstable_by_key(|(free, _)| *free);
+        (some.len() <= SMALL_LEVEL).then_some(some)
     }
 
     /// The level's instances on the way through all that have the memory.
-    fn large_level(&self, level: u32) -> Box<dyn Iterator<Item = InstanceId> + 'a> {
+    fn large_level(&self, level: u32) -> Box<dyn Iterator<Item = &'a Instance> + 'a> {
         let (memory_mib, mates) = (self.memory_mib, self.mates);
-        let enough = self
-            .free
-            .iter()
-            .take_while(move |free| free.memory_mib.0 >= memory_mib);
-        Box::new(
-            enough
-                .map(|free| free.id)
-                .filter(move |id| mates.on(*id) == level),
-        )
+        let all = self.free.iter();
+        let enough = all.take_while(move |(free, _)| free.memory_mib.0 >= memory_mib);
+        let on_level = enough.filter(move |(free, _)| mates.on(free.id) == level);
+        Box::new(on_level.map(|(_, instance)| instance.as_ref()))
     }
 }

@@ -13,11 +13,14 @@ use crate::placement::ZONE;
 /// One cluster's.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Ground {
-    /// Instances that take tasks, by zone; no zone is empty.
-    pub(crate) zones: Map<Arc<str>, Set<Free>>,
+    /// Instances that take tasks, by zone, as their table has them; no zone is empty.
+    pub(crate) zones: Map<Arc<str>, ZoneMap>,
     /// Groups with tasks that are not STOPPED.
     pub(crate) groups: Map<Arc<str>, Group>,
 }
+
+/// The instances of one zone that take tasks, in the order in which they would be chosen.
+pub(crate) type ZoneMap = Map<Free, Arc<Instance>>;
 
 /// An instance by what it has left: the most memory first, then the most CPU, then the lowest id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,19 +66,16 @@ impl Instance {
 
 impl Ground {
     /// An instance is there, or has changed. Whether its tasks have to be moved with it.
-    pub(crate) fn put_instance(&mut self, before: Option<&Instance>, now: &Instance) -> bool {
+    pub(crate) fn put_instance(&mut self, before: Option<&Instance>, now: &Arc<Instance>) -> bool {
         let place = |one: &Instance| one.takes_tasks().then(|| one.free());
         let (was, is) = (before.and_then(place), place(now));
         let old_zone = before.map_or(now.zone(), Instance::zone);
         let moves = old_zone != now.zone();
-        if was == is && !moves {
-            return false;
-        }
-        if let Some(free) = was {
+        if let Some(free) = was.filter(|was| moves || is != Some(*was)) {
             self.leave(old_zone, &free);
         }
         if let Some(free) = is {
-            self.join(now.zone(), free);
+            self.join(free, now);
         }
         before.is_some() && (moves || was.is_some() != is.is_some())
     }
@@ -98,12 +98,14 @@ impl Ground {
         }
     }
 
-    fn join(&mut self, zone: &str, free: Free) {
+    fn join(&mut self, free: Free, instance: &Arc<Instance>) {
+        let (zone, instance) = (instance.zone(), Arc::clone(instance));
         match self.zones.get_mut(zone) {
-            Some(all) => all.insert_mut(free),
-            None => self
-                .zones
-                .insert_mut(zone.into(), Set::default().insert(free)),
+            Some(all) => all.insert_mut(free, instance),
+            None => {
+                let all = ZoneMap::default().insert(free, Arc::clone(&instance));
+                self.zones.insert_mut(instance.zone().into(), all);
+            }
         }
     }
 

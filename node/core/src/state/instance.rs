@@ -1,6 +1,7 @@
 //! A container instance, as it is.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +44,7 @@ pub struct InstanceVersion {
     pub docker_version: String,
 }
 
-/// A container instance.
+/// A container instance. Each task that begins or ends makes a new one: what is large and stays the same is shared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
     /// Its id for life.
@@ -73,10 +74,10 @@ pub struct Instance {
     /// True when it came back with less than its tasks hold; nothing is placed on it until it fits again.
     pub is_overcommitted: bool,
     /// What its agent says it is; the value is empty where there is none.
-    pub attributes: BTreeMap<String, String>,
+    pub attributes: Arc<BTreeMap<String, String>>,
     /// What people say it is (PutAttributes), kept apart: they outlive a registration and win over the agent's.
     #[serde(default)]
-    pub custom_attributes: BTreeMap<String, String>,
+    pub custom_attributes: Arc<BTreeMap<String, String>>,
     /// Its tags.
     pub tags: Tags,
     /// Of agent and engine.

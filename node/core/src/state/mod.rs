@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use check::{Invariant, Violation};
 pub use cluster::{Cluster, ClusterStatus};
 pub use definition::{DefinitionStatus, FamilyRecord, TaskDefinition};
-pub(crate) use ground::{Free, Ground, Group, GroupZone};
+pub(crate) use ground::{Free, Ground, Group, GroupZone, ZoneMap};
 pub use instance::{Instance, InstanceStatus, InstanceVersion};
 pub use node::NodeRecord;
 pub use resources::{HostPort, PortBinding, PortRange, Resources};

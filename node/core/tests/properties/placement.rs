@@ -2,11 +2,12 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::select;
 use quorate_core::command::Reservation;
 use quorate_core::documents::PortSpec;
 use quorate_core::ids::{ClusterName, InstanceId, TaskId};
-use quorate_core::placement::{Need, Plan, Rules, place_on};
-use quorate_core::{Command, Problem, State, place};
+use quorate_core::placement::{Need, Over, Plan, Rules, Strategy as Choice, ZONE, place_on};
+use quorate_core::{Command, Millis, Problem, State, place};
 
 use super::world::crowd::started;
 use super::world::judge::{self, Case};
@@ -35,6 +36,59 @@ proptest! {
         let rules = Rules::default();
         let problem = Problem { state: &state, cluster: &cluster, need: &need, group: "family:web", rules: &rules, seed: 0, count };
         agrees(&Case { problem: &problem, said: None })?;
+    }
+}
+
+/// Many instances, on most of which the group has a task already: levels too large to be sorted.
+fn throng(sizes: &[u64], mates: &[bool]) -> State {
+    let mut state = State::default();
+    next(&mut state, &world::beginning());
+    for (number, memory_mib) in (100..).zip(sizes) {
+        let mut new = world::plain(number);
+        new.resources.memory_mib = *memory_mib;
+        let zone = ["one", "two"][number as usize % 2];
+        new.attributes.insert(ZONE.into(), zone.into());
+        let register = Command::RegisterInstance(Box::new(new));
+        next(&mut state, &entry(Millis(2000), number, register));
+    }
+    for (number, _) in (100..).zip(mates).filter(|(_, is_mate)| **is_mate) {
+        let reserved = Reservation {
+            memory_mib: 100,
+            ..Reservation::default()
+        };
+        let on = InstanceId::from_u128(number);
+        let tasks = vec![started(
+            TaskId::from_u128(number),
+            on,
+            "family:web",
+            reserved,
+        )];
+        let start = Command::StartTasks { token: None, tasks };
+        next(&mut state, &entry(Millis(2000), number + 10_000, start));
+    }
+    state
+}
+
+proptest! {
+    #![proptest_config(config(48))]
+
+    #[test]
+    fn both_ways_of_placing_agree_where_levels_are_large(
+        (sizes, mates) in (100_usize..200).prop_flat_map(|count| (vec(select(vec![100_u64, 300, 400, 1000]), count), vec(prop::bool::weighted(0.9), count))),
+        by_zone in any::<bool>(),
+        count in 1_usize..400,
+    ) {
+        let state = throng(&sizes, &mates);
+        prop_assert_eq!(state.check(), []);
+        let host = Choice::Spread(Over::Instance);
+        // Said twice, it is the same wish, but no longer one that the indexes are for.
+        let zone = if by_zone { Choice::of_services() } else { Vec::new() };
+        let slow = Rules { strategies: [zone.clone(), vec![host.clone(), host]].concat(), ..Rules::default() };
+        let fast = Rules { strategies: zone, ..Rules::default() };
+        let need = Need { memory_mib: 100, ..Need::default() };
+        let cluster = ClusterName::default_cluster();
+        let of = |rules| place(&Problem { state: &state, cluster: &cluster, need: &need, group: "family:web", rules, seed: 0, count });
+        prop_assert_eq!(of(&slow), of(&fast));
     }
 }
 

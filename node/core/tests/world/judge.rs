@@ -150,7 +150,7 @@ fn value<'a>(instance: &'a Instance, name: &str) -> Option<&'a str> {
     let mut all = instance
         .custom_attributes
         .iter()
-        .chain(&instance.attributes);
+        .chain(instance.attributes.iter());
     all.find(|(has, _)| *has == name)
         .map(|(_, value)| value.as_str())
 }

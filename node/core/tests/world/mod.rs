@@ -304,33 +304,13 @@ pub(crate) fn log() -> impl Strategy<Value = Vec<Entry>> {
 }
 
 /// Two clusters, a definition and two instances.
-fn beginning() -> Entry {
+pub(crate) fn beginning() -> Entry {
     let create = |name: &str| Command::CreateCluster {
         name: name.parse().unwrap(),
         tags: Vec::new(),
         document: Document::default(),
     };
-    let register = |number: u128| {
-        Command::RegisterInstance(Box::new(NewInstance {
-            id: InstanceId::from_u128(number),
-            returning: false,
-            cluster: ClusterName::default_cluster(),
-            token: format!("of {}", InstanceId::from_u128(number)),
-            session: SessionId::from_u128(1),
-            node: NodeId(1),
-            resources: Resources {
-                cpu_units: 1000,
-                memory_mib: 1000,
-                gpus: 0,
-                ports: BTreeSet::new(),
-            },
-            dynamic_ports: DYNAMIC,
-            attributes: BTreeMap::new(),
-            tags: Vec::new(),
-            version: InstanceVersion::default(),
-            hostname: String::new(),
-        }))
-    };
+    let register = |number| Command::RegisterInstance(Box::new(plain(number)));
     let commands = [
         create("default"),
         create("other"),
@@ -347,6 +327,30 @@ fn beginning() -> Entry {
                 command,
             })
             .collect(),
+    }
+}
+
+/// An instance of the default cluster that nothing is special about.
+pub(crate) fn plain(number: u128) -> NewInstance {
+    let id = InstanceId::from_u128(number);
+    NewInstance {
+        id,
+        returning: false,
+        cluster: ClusterName::default_cluster(),
+        token: format!("of {id}"),
+        session: SessionId::from_u128(1),
+        node: NodeId(1),
+        resources: Resources {
+            cpu_units: 1000,
+            memory_mib: 1000,
+            gpus: 0,
+            ports: BTreeSet::new(),
+        },
+        dynamic_ports: DYNAMIC,
+        attributes: BTreeMap::new(),
+        tags: Vec::new(),
+        version: InstanceVersion::default(),
+        hostname: String::new(),
     }
 }
 

@@ -9,6 +9,7 @@ mod grammar;
 mod value;
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::state::{Instance, State, TaskStatus};
 
@@ -18,9 +19,12 @@ use value::{Pattern, Value, Version};
 /// ECS: characters of an expression.
 pub const EXPRESSION_MAX_CHARS: usize = 2000;
 
-/// An expression that parses.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expression {
+/// An expression that parses. Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Expression(Arc<Parsed>);
+
+#[derive(PartialEq, Eq)]
+struct Parsed {
     text: String,
     root: Node,
 }
@@ -81,22 +85,28 @@ impl Expression {
     /// Reads an expression; what is wrong is said with its place.
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
         let root = grammar::parse(text)?;
-        Ok(Self {
+        Ok(Self(Arc::new(Parsed {
             text: text.to_owned(),
             root,
-        })
+        })))
     }
 
     /// Whether it holds of an instance.
     #[must_use]
     pub fn holds(&self, facts: &Facts<'_>) -> bool {
-        self.root.holds(facts)
+        self.0.root.holds(facts)
     }
 }
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.0.text)
+    }
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0.text, f)
     }
 }
 
