@@ -11,6 +11,7 @@ mod rules;
 mod scan;
 mod score;
 mod walk;
+mod why;
 
 pub use expression::{EXPRESSION_MAX_CHARS, Expression, ExpressionError, Facts};
 pub use feasible::Refusal;
@@ -19,6 +20,7 @@ pub use rules::{
     CONSTRAINTS_MAX, Constraint, Measure, Over, RuleError, Rules, STRATEGIES_MAX, Strategy, ZONE,
 };
 pub use score::{Score, lot};
+pub use why::{Advantage, Row, Why, Winner, why};
 
 use groups::Mates;
 use problem::Candidate;

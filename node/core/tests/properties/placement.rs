@@ -1,12 +1,14 @@
 //! What holds of every placement: it is the one that a judge would choose, and `apply` takes it.
 
+use std::collections::BTreeMap;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use quorate_core::command::Reservation;
 use quorate_core::documents::PortSpec;
 use quorate_core::ids::{ClusterName, InstanceId, TaskId};
-use quorate_core::placement::{Need, Over, Plan, Rules, Strategy as Choice, ZONE, place_on};
+use quorate_core::placement::{Need, Over, Plan, Rules, Strategy as Choice, ZONE, place_on, why};
 use quorate_core::{Command, Millis, Problem, State, place};
 
 use super::world::crowd::started;
@@ -113,7 +115,45 @@ fn agrees(case: &Case<'_>) -> Result<(), TestCaseError> {
         let fits = place_on(problem, instance).is_ok();
         prop_assert!(!is_here || fits == judge::takes(case, instance));
     }
+    explained(problem, &plan)?;
     apply_takes(problem, &plan)
+}
+
+/// `why` tells of the placement that is really made, leaves no instance out, and says of those that took nothing what `place` says.
+fn explained(problem: &Problem<'_>, plan: &Plan) -> Result<(), TestCaseError> {
+    let why = why(problem);
+    let mut told: Vec<_> = why.rows.iter().map(|row| row.instance).collect();
+    told.sort();
+    prop_assert_eq!(told, judge::asked(problem));
+    let one = place(&Problem {
+        count: 1,
+        ..*problem
+    });
+    let chosen = one.placed.first().map(|placed| placed.instance);
+    prop_assert_eq!(why.winner.map(|winner| winner.instance), chosen);
+    prop_assert!(problem.count == 0 || plan.placed.first() == one.placed.first());
+    let refused: BTreeMap<_, _> = why
+        .rows
+        .iter()
+        .filter_map(|row| Some((row.instance, row.verdict.as_ref().err()?)))
+        .collect();
+    let said: BTreeMap<_, _> = one
+        .refused
+        .iter()
+        .map(|one| (one.instance, &one.why))
+        .collect();
+    prop_assert!(chosen.is_some() || refused == said);
+    let fitting: Vec<_> = why
+        .rows
+        .iter()
+        .filter_map(|row| row.verdict.as_ref().ok())
+        .collect();
+    prop_assert!(fitting.is_sorted());
+    prop_assert_eq!(
+        why.winner.and_then(|winner| winner.over),
+        fitting.get(1).map(|score| score.id)
+    );
+    Ok(())
 }
 
 fn need() -> impl Strategy<Value = Need> {

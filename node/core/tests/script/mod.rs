@@ -10,6 +10,7 @@
 //! place COUNT KEY=VALUE ...      cluster, group, cpu, memory, gpus, ports (`tcp/80`; port 0 is any), attributes, distinct=yes, seed,
 //!                                strategies (`spread:instanceId`, `binpack:cpu`, `random`); last `where EXPRESSION` (memberOf)
 //! place on iN KEY=VALUE ...      the same, on one instance
+//! place why KEY=VALUE ...        the same: why the next goes where it goes
 //! show KIND ID                   a row: task, instance, cluster, definition, family, token, node; or `show tasks`
 //! ```
 //!
@@ -24,7 +25,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use quorate_core::ids::{InstanceId, RequestId};
-use quorate_core::placement::{Constraint, Need, Refusal, RuleError, Rules, Strategy, place_on};
+use quorate_core::placement::{
+    Constraint, Need, Refusal, Row, RuleError, Rules, Strategy, Why, place_on, why,
+};
 use quorate_core::{
     Change, Command, Entry, Heard, Item, Millis, Policy, Problem, State, apply, duties, place,
     snapshot,
@@ -200,6 +203,8 @@ impl Stage {
                 Ok(placed) => placement(&placed),
                 Err(why) => refuse(&id, &why),
             });
+        } else if what.starts_with("why") {
+            lines = explanation(&why(&problem));
         } else {
             problem.count = what
                 .split(' ')
@@ -237,6 +242,30 @@ impl Stage {
         );
         assert_eq!(read.digest(), self.state.digest(), "{place}");
     }
+}
+
+/// Scores as they are compared: by strategy, tasks of the group, memory and CPU left.
+fn explanation(why: &Why) -> Vec<String> {
+    let row = |row: &Row| match &row.verdict {
+        Err(refusal) => format!("{} {refusal}", short(&row.instance)),
+        Ok(score) => format!(
+            "{} {:?} group={} memory={} cpu={}",
+            short(&row.instance),
+            score.by_strategy,
+            score.same_group,
+            score.memory_mib_free_after.0,
+            score.cpu_units_free_after.0
+        ),
+    };
+    let winner = why.winner.map(|winner| {
+        let over = winner.over.map_or("none".to_owned(), |over| short(&over));
+        format!(
+            "chosen {} by {:?} over {over}",
+            short(&winner.instance),
+            winner.by
+        )
+    });
+    why.rows.iter().map(row).chain(winner).collect()
 }
 
 fn rules(words: &Words<'_>, expression: &str) -> Result<Rules, RuleError> {
