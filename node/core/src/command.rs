@@ -101,6 +101,23 @@ pub enum Command {
         /// Also with tasks on it.
         force: bool,
     },
+    /// PutAttributes: custom attributes, each new or in the place of what was there. All or none.
+    PutAttributes {
+        /// At least one.
+        attributes: Vec<InstanceAttribute>,
+    },
+    /// DeleteAttributes: custom attributes; those that are not there are left out.
+    DeleteAttributes {
+        /// At least one; their values do not count.
+        attributes: Vec<InstanceAttribute>,
+    },
+    /// UpdateContainerInstancesState: no more tasks for these (DRAINING), or tasks again (ACTIVE).
+    SetDraining {
+        /// Which; those that were deregistered are left alone.
+        instances: Vec<InstanceId>,
+        /// DRAINING, not ACTIVE.
+        is_draining: bool,
+    },
     /// Duty: an instance has been silent for too long; its tasks are given up.
     LoseInstance {
         /// Which.
@@ -248,6 +265,17 @@ pub struct NewInstance {
     pub hostname: String,
 }
 
+/// A custom attribute of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceAttribute {
+    /// Whose.
+    pub instance: InstanceId,
+    /// Its name.
+    pub name: String,
+    /// Its value; empty if it has none.
+    pub value: String,
+}
+
 /// What an agent saw of a task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskObserved {
@@ -318,6 +346,10 @@ pub enum Reply {
         /// Rises each time that its tasks were given up.
         incarnation: u64,
     },
+    /// Custom attributes that were put, or deleted.
+    Attributes(Vec<InstanceAttribute>),
+    /// Instances that were changed, or already were as asked.
+    Instances(Vec<InstanceId>),
 }
 
 /// A refusal; the same on all replicas. Nothing was changed.
@@ -367,6 +399,9 @@ pub enum Rejection {
     /// DeregisterContainerInstance without force, with tasks.
     #[error("container instance {0} has running tasks")]
     InstanceHasTasks(InstanceId),
+    /// PutAttributes beyond ECS's ten custom attributes of an instance.
+    #[error("container instance {0} has too many custom attributes")]
+    TooManyAttributes(InstanceId),
     /// The agent was moved to another cluster: an instance belongs to one for life.
     #[error("container instance {instance} belongs to cluster {cluster}")]
     InstanceElsewhere {

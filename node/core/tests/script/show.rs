@@ -162,8 +162,18 @@ fn of_instance(instance: &Instance) -> String {
     } else {
         ""
     };
+    let custom: Vec<String> = instance
+        .custom_attributes
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let custom = if custom.is_empty() {
+        String::new()
+    } else {
+        format!("\ncustom {}", custom.join(" "))
+    };
     format!(
-        "{} {link}{overcommitted} session={} node={} incarnation={} changes={} link_changed={} dynamic_cursor={}\nregistered {}\nreserved {}",
+        "{} {link}{overcommitted} session={} node={} incarnation={} changes={} link_changed={} dynamic_cursor={}\nregistered {}\nreserved {}{custom}",
         instance.status.as_str(),
         short(&instance.session),
         instance.node,

@@ -12,7 +12,7 @@ use quorate_core::placement::ZONE;
 use quorate_core::state::{InstanceVersion, Resources, TaskStatus};
 use quorate_core::{Command, Millis, State};
 
-use super::{DYNAMIC, beginning, container, entry, family, next, port, text};
+use super::{DYNAMIC, attribute, beginning, container, entry, family, next, port, text};
 
 const INSTANCES: u128 = 9;
 
@@ -131,8 +131,10 @@ pub(crate) fn crowd() -> impl Strategy<Value = State> {
         vec(task(), 0..25),
         gone,
         vec(instance(), 0..2),
+        vec(attribute(), 0..3),
+        vec(1..=INSTANCES, 0..2),
     );
-    parts.prop_map(|(instances, tasks, gone, returned)| {
+    parts.prop_map(|(instances, tasks, gone, returned, attributes, draining)| {
         let mut state = State::default();
         next(&mut state, &beginning());
         let mut commands = Vec::new();
@@ -165,6 +167,12 @@ pub(crate) fn crowd() -> impl Strategy<Value = State> {
             session,
         };
         commands.extend(gone.into_iter().map(cut));
+        commands.push(Command::PutAttributes { attributes });
+        let instances = draining.into_iter().map(InstanceId::from_u128).collect();
+        commands.push(Command::SetDraining {
+            instances,
+            is_draining: true,
+        });
         for (number, command) in commands.into_iter().enumerate() {
             next(&mut state, &entry(Millis(2000), number as u128, command));
         }

@@ -12,8 +12,8 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use quorate_core::command::{
-    Applied, ClientToken, ContainerObserved, NewContainer, NewInstance, NewTask, Reservation,
-    TaskObserved,
+    Applied, ClientToken, ContainerObserved, InstanceAttribute, NewContainer, NewInstance, NewTask,
+    Reservation, TaskObserved,
 };
 use quorate_core::documents::{DefinitionSpec, Document, Protocol};
 use quorate_core::ids::{
@@ -260,6 +260,10 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         3 => (task(), text()).prop_map(|(task, reason)| Command::StopTask { task, code: StopCode::UserInitiated, reason }),
         4 => new_instance().prop_map(|new| Command::RegisterInstance(Box::new(new))),
         1 => (instance(), session()).prop_map(|(instance, session)| Command::Disconnect { instance, session }),
+        1 => vec(attribute(), 1..3).prop_map(|attributes| Command::PutAttributes { attributes }),
+        1 => vec(attribute(), 1..3).prop_map(|attributes| Command::DeleteAttributes { attributes }),
+        1 => (vec(instance(), 0..3), any::<bool>())
+            .prop_map(|(instances, is_draining)| Command::SetDraining { instances, is_draining }),
         1 => (instance(), any::<bool>()).prop_map(|(instance, force)| Command::DeregisterInstance { instance, force }),
         1 => (instance(), session()).prop_map(|(instance, session)| Command::LoseInstance { instance, session }),
         10 => (instance(), session(), vec(observed(), 0..4))
@@ -268,6 +272,16 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         2 => vec(task(), 0..3).prop_map(|tasks| Command::Forget { tasks }),
         1 => node,
     ]
+}
+
+pub(crate) fn attribute() -> impl Strategy<Value = InstanceAttribute> {
+    let name = select(vec!["gpu".to_owned(), "arm".to_owned(), ZONE.to_owned()]);
+    let parts = (instance(), name, text());
+    parts.prop_map(|(instance, name, value)| InstanceAttribute {
+        instance,
+        name,
+        value,
+    })
 }
 
 fn register_definition() -> Command {
