@@ -1,6 +1,7 @@
 //! What a caller asks of placement: constraints, which bind, and strategies, which choose among what is left. In ECS's words.
 
 use super::expression::{Expression, ExpressionError};
+use crate::documents::DefinitionSpec;
 
 /// ECS: constraints of one call, and of one definition.
 pub const CONSTRAINTS_MAX: usize = 10;
@@ -8,6 +9,9 @@ pub const CONSTRAINTS_MAX: usize = 10;
 pub const STRATEGIES_MAX: usize = 5;
 /// ECS's attribute for where an instance stands.
 pub const ZONE: &str = "ecs.availability-zone";
+
+/// ECS's attribute for what an instance's processor is.
+const ARCHITECTURE: &str = "ecs.cpu-architecture";
 
 /// Where tasks may go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +99,37 @@ impl Constraint {
             other => Err(RuleError::ConstraintType(other.to_owned())),
         }
     }
+}
+
+impl Rules {
+    /// What a caller asks for, and what the definition asks for beside it.
+    pub fn new(
+        definition: &DefinitionSpec,
+        constraints: Vec<Constraint>,
+        strategies: Vec<Strategy>,
+    ) -> Result<Self, RuleError> {
+        let member_of = definition.member_of.iter();
+        let own: Result<Vec<_>, _> = member_of
+            .map(|expression| Constraint::parse("memberOf", expression))
+            .collect();
+        let platform = match definition.cpu_architecture.as_str() {
+            "" => None,
+            wanted => Some(Constraint::parse("memberOf", &of_architecture(wanted))?),
+        };
+        Ok(Self {
+            constraints: [constraints, own?]
+                .concat()
+                .into_iter()
+                .chain(platform)
+                .collect(),
+            strategies,
+        })
+    }
+}
+
+/// An instance that does not say what it is, is taken to be what is wanted.
+fn of_architecture(wanted: &str) -> String {
+    format!("attribute:{ARCHITECTURE} !exists or attribute:{ARCHITECTURE} == '{wanted}'")
 }
 
 impl Strategy {

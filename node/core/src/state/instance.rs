@@ -124,6 +124,14 @@ impl Instance {
             .map(String::as_str)
     }
 
+    /// All attributes by name, each with the value that counts.
+    #[must_use]
+    pub fn all_attributes(&self) -> BTreeMap<&str, &str> {
+        let all = self.attributes.iter().chain(self.custom_attributes.iter());
+        all.map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect()
+    }
+
     /// Whether new tasks may be placed on it at all.
     #[must_use]
     pub fn takes_tasks(&self) -> bool {

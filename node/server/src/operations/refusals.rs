@@ -53,6 +53,10 @@ pub(super) fn rejection(rejection: &Rejection, state: &State, realm: &Realm) -> 
         Rejection::InstanceHasTasks(_) => {
             Exception::invalid_parameter("Found running tasks on the instance.")
         }
+        Rejection::TooManyAttributes(_) => Exception::new(
+            Kind::AttributeLimitExceeded,
+            "A container instance can have at most 10 custom attributes.",
+        ),
         // Refusals of what agents and nodes propose; no operation proposes it.
         Rejection::InstanceElsewhere { .. }
         | Rejection::StaleSession(_)

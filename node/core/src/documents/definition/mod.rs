@@ -138,6 +138,9 @@ pub struct DefinitionSpec {
     pub requires_attributes: Vec<String>,
     /// `memberOf` expressions of the definition.
     pub member_of: Vec<String>,
+    /// `runtimePlatform.cpuArchitecture` as agents report it (`x86_64`, `arm64`); empty for any.
+    #[serde(default)]
+    pub cpu_architecture: String,
 }
 
 /// Why ECS would refuse a definition (`ClientException`); the texts are what clients show.
@@ -352,6 +355,25 @@ mod tests {
     }
 
     #[test]
+    fn what_an_instance_must_have_is_derived() {
+        let spec = parse(
+            r#"{"runtimePlatform":{"cpuArchitecture":"ARM64"},"containerDefinitions":[{"name":"a","image":"x","memory":64,
+            "privileged":true,"resourceRequirements":[{"type":"GPU","value":"2"}]}],
+            "placementConstraints":[{"type":"memberOf","expression":"attribute:rack == 7"}]}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            spec.requires_attributes,
+            ["com.amazonaws.ecs.capability.privileged-container"]
+        );
+        assert_eq!(
+            (spec.cpu_architecture.as_str(), spec.containers[0].gpus),
+            ("arm64", 2)
+        );
+        assert_eq!(spec.member_of, ["attribute:rack == 7"]);
+    }
+
+    #[test]
     fn refusals_have_ecs_texts() {
         let of = |json: &str| parse(json).unwrap_err().to_string();
         assert_eq!(
@@ -371,6 +393,18 @@ mod tests {
             of(none),
             "At least one container must be marked as essential."
         );
+        let member_of = |constraints: &str| {
+            of(&format!(
+                r#"{{"containerDefinitions":[{{"name":"a","image":"x","memory":9}}],"placementConstraints":[{constraints}]}}"#
+            ))
+        };
+        assert!(
+            member_of(r#"{"type":"memberOf","expression":"attribute:a = b"}"#)
+                .contains("at character 13")
+        );
+        assert!(member_of(r#"{"type":"distinctInstance"}"#).contains("memberOf"));
+        let twelve = [r#"{"type":"memberOf","expression":"attribute:a exists"}"#; 12];
+        assert!(member_of(&twelve.join(",")).contains("more than 10 entries"));
         let host = r#"{"networkMode":"host","containerDefinitions":[{"name":"a","image":"x","memory":9,
             "portMappings":[{"containerPort":80,"hostPort":81}]}]}"#;
         assert!(of(host).contains("must match"));

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::placement::{CONSTRAINTS_MAX, Constraint};
+
 use super::{ContainerSpec, DefinitionError, DefinitionSpec, NetworkMode, PortSpec, Protocol};
 
 /// The members of the request that Quorate acts on. Others are kept in the document.
@@ -17,11 +19,21 @@ pub(super) struct RawDefinition {
     container_definitions: Vec<RawContainer>,
     #[serde(default)]
     placement_constraints: Vec<RawConstraint>,
+    #[serde(default)]
+    runtime_platform: RawPlatform,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct RawConstraint {
-    expression: Option<String>,
+    r#type: String,
+    expression: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct RawPlatform {
+    cpu_architecture: String,
 }
 
 /// A resource of which whole pieces are asked for; only GPUs are known here.
@@ -101,15 +113,16 @@ impl RawDefinition {
                 .unwrap_or(0),
             containers: containers?,
             requires_attributes: Vec::new(),
-            member_of: self
-                .placement_constraints
-                .into_iter()
-                .filter_map(|c| c.expression)
-                .collect(),
+            member_of: member_of(self.placement_constraints)?,
+            cpu_architecture: self.runtime_platform.cpu_architecture.to_lowercase(),
         };
         if network_mode == NetworkMode::Awsvpc {
             spec.requires_attributes
                 .push("ecs.capability.task-eni".into());
+        }
+        if spec.containers.iter().any(|container| container.privileged) {
+            spec.requires_attributes
+                .push("com.amazonaws.ecs.capability.privileged-container".into());
         }
         Ok(spec)
     }
@@ -185,6 +198,25 @@ impl RawPort {
             name: self.name,
         })
     }
+}
+
+/// Expressions of constraints; a definition takes `memberOf` only, and each has to parse.
+fn member_of(constraints: Vec<RawConstraint>) -> Result<Vec<String>, DefinitionError> {
+    if constraints.len() > CONSTRAINTS_MAX {
+        let text =
+            format!("Placement constraints can not have more than {CONSTRAINTS_MAX} entries.");
+        return Err(DefinitionError::Task(text));
+    }
+    let checked = constraints.into_iter().map(|one| {
+        if one.r#type != "memberOf" {
+            let text = "Placement constraints of a task definition are of type memberOf.";
+            return Err(DefinitionError::Task(text.into()));
+        }
+        Constraint::parse(&one.r#type, &one.expression)
+            .map_err(|error| DefinitionError::Task(error.to_string()))?;
+        Ok(one.expression)
+    });
+    checked.collect()
 }
 
 /// How many GPUs are asked for; once a container, as ECS has it.

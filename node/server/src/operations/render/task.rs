@@ -78,7 +78,7 @@ impl<'a> TaskJson<'a> {
         Self {
             attachments: [],
             attributes: attributes(instance),
-            availability_zone: instance.attributes.get(ZONE).map(String::as_str),
+            availability_zone: instance.attribute(ZONE),
             cluster_arn: realm.cluster(&task.cluster),
             connectivity: if instance.connected {
                 "CONNECTED"

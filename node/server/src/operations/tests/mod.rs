@@ -1,10 +1,12 @@
 //! Operations as callers see them, on a state that `apply` built: every input and every answer is held to the model.
 #![allow(clippy::unwrap_used)]
 
+mod attributes;
 mod clusters;
 mod definitions;
 mod instances;
 mod launch;
+mod placement;
 mod speed;
 mod table;
 mod tasks;
@@ -116,6 +118,7 @@ impl Desk {
         let (command, mut failures) = match intent {
             Intent::Already(outcome) => return Ok(outcome),
             Intent::Change(command) => (Some(command), Vec::new()),
+            Intent::ChangeSome { command, failures } => (Some(command), failures),
             Intent::Run { ask, missing } => {
                 let decision = decide(&self.state, &ask, &mut self.mint);
                 let refused = decision.refused.iter();
