@@ -28,6 +28,9 @@ struct Floor<'a> {
     problem: &'a Problem<'a>,
     candidates: Vec<Candidate<'a>>,
     classes: Vec<Class>,
+    /// Classes by what their first was worth when it was looked at. It may be worth less now, and never more: what others take makes
+    /// it worse, and the class that takes is ranked anew.
+    ranks: BinaryHeap<Reverse<(Score, usize)>>,
     spreads: Spreads<'a>,
 }
 
@@ -62,31 +65,44 @@ impl<'a> Floor<'a> {
             waiting: scores.into(),
             ports_of_first: None,
         });
-        Self {
+        let mut floor = Self {
             classes: classes.collect(),
+            ranks: BinaryHeap::new(),
             problem,
             candidates,
             spreads,
-        }
-    }
-
-    /// The class whose first is the best of all.
-    fn best(&mut self) -> Option<usize> {
-        for class in &mut self.classes {
-            class.settle(self.problem, &self.candidates);
-        }
-        let full = |class: &Class| -> Option<Score> {
-            let Reverse((mut score, _)) = *class.waiting.peek()?;
-            self.spreads.complete(&mut score, &class.values);
-            Some(score)
         };
-        let scores = self.classes.iter().enumerate();
-        let scores = scores.filter_map(|(place, class)| Some((full(class)?, place)));
-        scores.min().map(|(_, place)| place)
+        (0..floor.classes.len()).for_each(|class| floor.rank(class));
+        floor
     }
 
-    fn take(&mut self, class: usize) -> Placement {
-        let class = &mut self.classes[class];
+    /// The class whose first is the best of all; it is out of the ranks then.
+    fn best(&mut self) -> Option<usize> {
+        loop {
+            let Reverse((was_worth, class)) = self.ranks.pop()?;
+            self.classes[class].settle(self.problem, &self.candidates);
+            if self.worth(class) == Some(was_worth) {
+                return Some(class);
+            }
+            self.rank(class);
+        }
+    }
+
+    fn worth(&self, class: usize) -> Option<Score> {
+        let class = &self.classes[class];
+        let Reverse((mut score, _)) = *class.waiting.peek()?;
+        self.spreads.complete(&mut score, &class.values);
+        Some(score)
+    }
+
+    fn rank(&mut self, class: usize) {
+        let worth = self.worth(class);
+        self.ranks
+            .extend(worth.map(|worth| Reverse((worth, class))));
+    }
+
+    fn take(&mut self, place: usize) -> Placement {
+        let class = &mut self.classes[place];
         let Reverse((_, first)) = class.waiting.pop().expect("best() saw one");
         let ports = class.ports_of_first.take().expect("settled by best()");
         let candidate = &mut self.candidates[first];
@@ -96,6 +112,7 @@ impl<'a> Floor<'a> {
             class.waiting.push(Reverse((score, first)));
         }
         self.spreads.add(&class.values);
+        self.rank(place);
         placed
     }
 }

@@ -17,18 +17,24 @@ use crate::ids::InstanceId;
 use crate::state::{Free, GroupZone, HostPort, Instance, State, ZoneMap};
 
 /// A level of so many instances is sorted; of a larger one, the best is soon met on the way through all.
-const SMALL_LEVEL: usize = 64;
+const SMALL_LEVEL: usize = 16;
 
 /// Places as many tasks as fit, up to the problem's count; nothing for rules that are beyond it.
 pub(super) fn place(problem: &Problem<'_>) -> Option<Vec<Placement>> {
     let by_zone = shape(&problem.rules.strategies)?;
     let mut zones = Zone::all(problem, by_zone);
+    // What a task changes, it changes in its own zone only.
+    let best = zones.iter_mut().enumerate();
+    let best = best.filter_map(|(place, zone)| Some(Reverse((zone.best(problem)?, place))));
+    let mut ranks: BinaryHeap<Reverse<(Score, usize)>> = best.collect();
     let mut placed = Vec::new();
     while placed.len() < problem.count {
-        let best = zones.iter_mut().enumerate();
-        let best = best.filter_map(|(place, zone)| Some((zone.best(problem)?, place)));
-        let Some((_, place)) = best.min() else { break };
+        let Some(Reverse((_, place))) = ranks.pop() else {
+            break;
+        };
         placed.push(zones[place].take(problem));
+        let next = zones[place].best(problem);
+        ranks.extend(next.map(|score| Reverse((score, place))));
     }
     Some(placed)
 }
@@ -219,12 +225,17 @@ impl<'a> Untouched<'a> {
         }
         let state = self.state;
         let (low, high) = (InstanceId::from_u128(0), InstanceId::from_u128(u128::MAX));
-        let takers = self.group?.takers.range((level, low)..=(level, high));
-        let some = takers.take(SMALL_LEVEL + 1);
-        let some = some.filter_map(|(_, id)| state.instance(id));
+        let takers = || {
+            self.group
+                .map(|group| group.takers.range((level, low)..=(level, high)))
+        };
+        if takers()?.take(SMALL_LEVEL + 1).count() > SMALL_LEVEL {
+            return None;
+        }
+        let some = takers()?.filter_map(|(_, id)| state.instance(id));
         let mut some: Vec<_> = some.map(|one| (one.free(), one)).collect();
         some.sort_unstable_by_key(|(free, _)| *free);
-        (some.len() <= SMALL_LEVEL).then_some(some)
+        Some(some)
     }
 
     /// The level's instances on the way through all that have the memory.
