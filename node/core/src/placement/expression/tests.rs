@@ -1,4 +1,8 @@
+//! The language's errors, and that no text is too strange for the parser. What expressions mean is shown by golden scripts and properties.
 #![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -36,4 +40,72 @@ fn what_is_written_is_what_is_shown() {
     let text =
         "attribute:ecs.instance-type =~ g2.* and attribute:ecs.availability-zone != us-east-1d";
     assert_eq!(Expression::parse(text).unwrap().to_string(), text);
+}
+
+#[test]
+fn a_pattern_stays_in_its_own_bounds() {
+    for pattern in [
+        "a)|(?:b",
+        "a)(b",
+        "(?x)a #",
+        "(a",
+        "x{1000}{1000}",
+        "(?=a)b",
+    ] {
+        let text = format!("attribute:a =~ '{pattern}'");
+        let error = Expression::parse(&text).map(|_| ()).unwrap_err();
+        assert_eq!(error.position, 16, "{pattern}: {error}");
+    }
+}
+
+/// Texts of pieces that the language knows, in any order, with strange ones among them.
+fn texts() -> impl Strategy<Value = String> {
+    let pieces = [
+        "attribute:",
+        "a",
+        "agentVersion",
+        "registeredAt",
+        "task:group",
+        "==",
+        "!",
+        "=~",
+        "!~",
+        ">=",
+        "in",
+        "not_in",
+        "exists",
+        "not",
+        "and",
+        "&&",
+        "or",
+        "||",
+        "(",
+        ")",
+        "[",
+        "]",
+        ",",
+        "'",
+        "\"",
+        "\\",
+        "1.2",
+        "2018-06-18T22:28:28Z",
+        "true",
+        " ",
+        "ä",
+        "\u{0}",
+    ];
+    let piece = prop_oneof![9 => proptest::sample::select(pieces.to_vec()).prop_map(str::to_owned), 1 => ".{0,3}"];
+    proptest::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_text_parses_or_says_where_it_does_not(text in texts()) {
+        match Expression::parse(&text) {
+            Ok(expression) => prop_assert_eq!(expression.to_string(), text),
+            Err(error) => prop_assert!((1..=text.chars().count() + 1).contains(&error.position)),
+        }
+    }
 }

@@ -4,8 +4,9 @@ use regex_lite::{Regex, RegexBuilder};
 
 use crate::time::Millis;
 
-/// What a compiled pattern may take; enough for every list of instance types.
-const PATTERN_MAX_BYTES: usize = 256 << 10;
+/// What a compiled pattern may take: enough for a list of instance types as long as an expression may be, and little enough that
+/// looking at a value stays short.
+const PATTERN_MAX_BYTES: usize = 64 << 10;
 /// Groups within groups of a pattern.
 const PATTERN_DEPTH_MAX: u32 = 32;
 
@@ -55,10 +56,9 @@ pub(super) struct Pattern {
 
 impl Pattern {
     pub(super) fn parse(text: &str) -> Result<Self, regex_lite::Error> {
-        let compiled = RegexBuilder::new(&format!("^(?:{text})$"))
-            .size_limit(PATTERN_MAX_BYTES)
-            .nest_limit(PATTERN_DEPTH_MAX)
-            .build()?;
+        // By itself first: it must not end the group that it is put in.
+        compile(text)?;
+        let compiled = compile(&format!("^(?:{text})$"))?;
         Ok(Self {
             text: text.to_owned(),
             compiled,
@@ -68,6 +68,13 @@ impl Pattern {
     pub(super) fn matches(&self, text: &str) -> bool {
         self.compiled.is_match(text)
     }
+}
+
+fn compile(text: &str) -> Result<Regex, regex_lite::Error> {
+    RegexBuilder::new(text)
+        .size_limit(PATTERN_MAX_BYTES)
+        .nest_limit(PATTERN_DEPTH_MAX)
+        .build()
 }
 
 impl PartialEq for Pattern {
