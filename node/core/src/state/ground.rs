@@ -150,7 +150,7 @@ impl Group {
             self.zones.insert_mut(zone.into(), GroupZone::default());
         }
         let row = self.zones.get_mut(zone).expect("inserted above");
-        row.tasks = row.tasks + u64::from(now) - u64::from(before);
+        row.tasks = (row.tasks + u64::from(now)).saturating_sub(u64::from(before));
         if takes && before > 0 {
             row.takers.remove_mut(&(before, on));
         }
