@@ -11,8 +11,8 @@ use crate::ids::{
     StoreId, TaskId,
 };
 use crate::state::{
-    ContainerStatus, HostPort, InstanceVersion, PortBinding, PortRange, Resources, StopCode,
-    TaskStatus,
+    ContainerStatus, Health, HostPort, InstanceVersion, PortBinding, PortRange, Resources,
+    StopCode, TaskStatus,
 };
 use crate::time::Millis;
 
@@ -214,6 +214,9 @@ pub struct NewContainer {
     pub memory_reservation_mib: u64,
     /// Which host port each of its ports gets.
     pub bindings: Vec<PortBinding>,
+    /// Whether its definition has a health check.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_health_check: bool,
 }
 
 /// An agent's registration.
@@ -283,6 +286,9 @@ pub struct ContainerObserved {
     pub image_digest: String,
     /// Where its ports really are; empty: where the control plane said.
     pub bindings: Vec<PortBinding>,
+    /// What its health check says; absent where there is nothing to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
 }
 
 /// What applying one entry came to.

@@ -8,7 +8,7 @@ use super::Desk;
 use crate::command::{Change, ClientToken, NewContainer, NewTask, Rejection, Reply};
 use crate::ids::TaskId;
 use crate::state::{
-    Container, ContainerStatus, DefinitionStatus, DesiredStatus, Instance, StopCode, Task,
+    Container, ContainerStatus, DefinitionStatus, DesiredStatus, Health, Instance, StopCode, Task,
     TaskStatus, TokenRecord,
 };
 
@@ -274,6 +274,7 @@ fn new_container(new: &NewContainer) -> Container {
         reason: String::new(),
         image_digest: String::new(),
         bindings: new.bindings.clone(),
+        health: new.has_health_check.then_some(Health::Unknown),
     }
 }
 

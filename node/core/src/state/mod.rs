@@ -5,6 +5,7 @@
 mod check;
 mod cluster;
 mod definition;
+mod health;
 mod instance;
 mod node;
 mod resources;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use check::{Invariant, Violation};
 pub use cluster::{Cluster, ClusterStatus};
 pub use definition::{DefinitionStatus, FamilyRecord, TaskDefinition};
+pub use health::Health;
 pub use instance::{Instance, InstanceStatus, InstanceVersion};
 pub use node::NodeRecord;
 pub use resources::{HostPort, PortBinding, PortRange, Resources};

@@ -119,6 +119,9 @@ fn of_task(task: &Task) -> String {
     if let Some(code) = task.stop_code {
         write!(text, "\n{}: {}", code.as_str(), task.stopped_reason).expect("writing to memory");
     }
+    if task.has_health_check() {
+        write!(text, "\nhealth {}", task.health().as_str()).expect("writing to memory");
+    }
     for container in &task.containers {
         text.push('\n');
         text.push_str(&of_container(container));
@@ -148,6 +151,13 @@ fn of_container(container: &Container) -> String {
         .map(|one| format!("{}:{}", one.container_port, port(&one.host)));
     add("bindings", bindings.collect::<Vec<_>>().join(","));
     add("reason", container.reason.clone());
+    add(
+        "health",
+        container
+            .health
+            .map(|health| health.as_str().to_owned())
+            .unwrap_or_default(),
+    );
     text
 }
 

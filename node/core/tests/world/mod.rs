@@ -19,7 +19,7 @@ use quorate_core::ids::{
     StoreId, TaskId,
 };
 use quorate_core::state::{
-    ContainerStatus, HostPort, InstanceVersion, PortRange, Resources, StopCode, TaskStatus,
+    ContainerStatus, Health, HostPort, InstanceVersion, PortRange, Resources, StopCode, TaskStatus,
 };
 use quorate_core::{Command, Entry, Item, Millis, State, apply};
 
@@ -126,6 +126,7 @@ pub(crate) fn container(task: TaskId, name: &str) -> NewContainer {
         memory_mib: 0,
         memory_reservation_mib: 0,
         bindings: Vec::new(),
+        has_health_check: name == "a",
     }
 }
 
@@ -217,9 +218,14 @@ fn container_observed() -> impl Strategy<Value = ContainerObserved> {
         text(),
         option::of(0..3),
         text(),
+        option::of(select(vec![
+            Health::Unknown,
+            Health::Healthy,
+            Health::Unhealthy,
+        ])),
     );
     parts.prop_map(
-        |(name, status, runtime_id, exit_code, reason)| ContainerObserved {
+        |(name, status, runtime_id, exit_code, reason, health)| ContainerObserved {
             name: name.into(),
             status,
             runtime_id,
@@ -227,6 +233,7 @@ fn container_observed() -> impl Strategy<Value = ContainerObserved> {
             reason,
             image_digest: String::new(),
             bindings: Vec::new(),
+            health,
         },
     )
 }

@@ -2,6 +2,7 @@
 //!
 //! Source of the rules: ECS operation RegisterTaskDefinition; refusals carry the text of its `ClientException`.
 
+mod health;
 mod raw;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use health::HealthCheck;
 use raw::RawDefinition;
 
 /// ECS's quota of containers in one definition.
@@ -118,6 +120,9 @@ pub struct ContainerSpec {
     pub readonly_root: bool,
     /// Empty: the engine's choice.
     pub hostname: String,
+    /// What tells whether it is well. The image's own check counts for nothing, as in ECS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
 }
 
 /// A definition, parsed.
@@ -373,5 +378,10 @@ mod tests {
         assert!(of(host).contains("must match"));
         let port = r#"{"containerDefinitions":[{"name":"a","image":"x","memory":9,"portMappings":[{"containerPort":70000}]}]}"#;
         assert!(of(port).contains("between 1 and 65535"));
+        let check = r#"{"containerDefinitions":[{"name":"a","image":"x","memory":9,"healthCheck":{"command":["true"]}}]}"#;
+        assert_eq!(
+            of(check),
+            "Invalid setting for container 'a'. The health check command must start with CMD or CMD-SHELL."
+        );
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::health::RawHealthCheck;
 use super::{ContainerSpec, DefinitionError, DefinitionSpec, NetworkMode, PortSpec, Protocol};
 
 /// The members of the request that Quorate acts on. Others are kept in the document.
@@ -70,6 +71,7 @@ struct RawContainer {
     readonly_root_filesystem: Option<bool>,
     #[serde(default)]
     hostname: String,
+    health_check: Option<RawHealthCheck>,
 }
 
 impl RawDefinition {
@@ -126,6 +128,13 @@ impl RawContainer {
             .into_iter()
             .map(|raw| raw.into_spec(&name, mode))
             .collect();
+        let health_check = self.health_check.map(RawHealthCheck::into_check);
+        let health_check = health_check
+            .transpose()
+            .map_err(|why| DefinitionError::Setting {
+                container: name.clone(),
+                why,
+            })?;
         let named = self
             .environment
             .into_iter()
@@ -147,6 +156,7 @@ impl RawContainer {
             privileged: self.privileged.unwrap_or(false),
             readonly_root: self.readonly_root_filesystem.unwrap_or(false),
             hostname: self.hostname,
+            health_check,
             name,
         })
     }
