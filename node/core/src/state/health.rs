@@ -66,7 +66,6 @@ impl Task {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
     use crate::codec::{decode, encode};
     use crate::command::NewContainer;
     use crate::ids::ContainerId;

@@ -1,8 +1,8 @@
 //! What a task definition may ask for and agents cannot give yet. It may be registered and described, but a task that would run
 //! without it is not started: a missing volume or secret must not be found out by the program.
 //!
-//! Not on these lists, because a program runs the same without them: where logs go, health checks (tasks show UNKNOWN), roles,
-//! timeouts of starting. Whoever teaches an agent one of these takes it off its list.
+//! Not on these lists, because a program runs the same without them: where logs go, roles, timeouts of
+//! starting. Whoever teaches an agent one of these takes it off its list.
 
 use quorate_core::State;
 use quorate_core::documents::NetworkMode;

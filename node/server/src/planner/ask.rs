@@ -156,5 +156,6 @@ fn new_container(
         cpu_units: container.cpu_units,
         memory_mib: container.memory_mib,
         memory_reservation_mib: container.memory_reservation_mib,
+        has_health_check: container.health_check.is_some(),
     }
 }

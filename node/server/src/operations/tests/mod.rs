@@ -13,7 +13,9 @@ use std::collections::BTreeMap;
 
 use quorate_core::command::{ContainerObserved, NewInstance, TaskObserved};
 use quorate_core::ids::{ClusterName, InstanceId, NodeId, RequestId, SessionId, TaskId};
-use quorate_core::state::{ContainerStatus, InstanceVersion, PortRange, Resources, TaskStatus};
+use quorate_core::state::{
+    ContainerStatus, Health, InstanceVersion, PortRange, Resources, TaskStatus,
+};
 use quorate_core::{Entry, Item, Millis, Mint, Rejection, apply};
 use serde_json::{Value, json};
 
@@ -185,6 +187,21 @@ impl Desk {
 
     /// What the agent of instance 1 says of the only container of a task.
     fn observe(&mut self, task: TaskId, status: TaskStatus, exit_code: Option<i32>) {
+        self.report(task, status, exit_code, None);
+    }
+
+    /// The same of one that runs, and how well it is.
+    fn observe_health(&mut self, task: TaskId, health: Health) {
+        self.report(task, TaskStatus::Running, None, Some(health));
+    }
+
+    fn report(
+        &mut self,
+        task: TaskId,
+        status: TaskStatus,
+        exit_code: Option<i32>,
+        health: Option<Health>,
+    ) {
         let container = match status {
             TaskStatus::Running => ContainerStatus::Running,
             TaskStatus::Stopped => ContainerStatus::Stopped,
@@ -198,6 +215,7 @@ impl Desk {
             reason: String::new(),
             image_digest: "sha256:1".into(),
             bindings: Vec::new(),
+            health,
         }];
         let seen = TaskObserved {
             task,
