@@ -261,6 +261,7 @@ impl Stage {
             reason: String::new(),
             image_digest: String::new(),
             bindings: Vec::new(),
+            health: None,
         };
         let observed = TaskObserved {
             task,
@@ -404,6 +405,7 @@ fn new_task(id: TaskId, started_by: &str) -> NewTask {
         memory_mib: 0,
         memory_reservation_mib: 0,
         bindings: Vec::new(),
+        has_health_check: false,
     };
     NewTask {
         id,
