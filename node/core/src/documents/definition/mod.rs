@@ -351,6 +351,19 @@ mod tests {
         assert!(spec.containers[0].essential);
         assert_eq!(spec.containers[0].ports[0].host_port, 0);
         assert_eq!(spec.stop_timeout_ms(), 30_000);
+        assert!(spec.requires_attributes.is_empty());
+    }
+
+    #[test]
+    fn a_check_needs_an_agent_that_carries_it_out() {
+        let spec = parse(
+            r#"{"containerDefinitions":[{"name":"a","image":"x","memory":64,"healthCheck":{"command":["CMD","true"]}}]}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            spec.requires_attributes,
+            ["ecs.capability.container-health-check"]
+        );
     }
 
     #[test]

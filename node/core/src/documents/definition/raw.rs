@@ -7,6 +7,9 @@ use serde::Deserialize;
 use super::health::RawHealthCheck;
 use super::{ContainerSpec, DefinitionError, DefinitionSpec, NetworkMode, PortSpec, Protocol};
 
+/// What an agent that carries out health checks says of its instance. Elsewhere a checked task would never be well.
+const HEALTH_CHECK: &str = "ecs.capability.container-health-check";
+
 /// The members of the request that Quorate acts on. Others are kept in the document.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -99,6 +102,9 @@ impl RawDefinition {
                 .filter_map(|c| c.expression)
                 .collect(),
         };
+        if spec.containers.iter().any(|one| one.health_check.is_some()) {
+            spec.requires_attributes.push(HEALTH_CHECK.into());
+        }
         if network_mode == NetworkMode::Awsvpc {
             spec.requires_attributes
                 .push("ecs.capability.task-eni".into());

@@ -158,6 +158,7 @@ impl Desk {
         let attributes = [
             ("ecs.availability-zone", "rack-1"),
             ("ecs.cpu-architecture", "x86_64"),
+            ("ecs.capability.container-health-check", ""),
             ("bare", ""),
         ];
         self.apply(Command::RegisterInstance(Box::new(NewInstance {
