@@ -1,7 +1,6 @@
 //! Health checks by the engine: what it is told to do, and what it says came of it.
 
-use bollard::models::{ContainerState, ContainerSummary, HealthConfig, HealthStatusEnum};
-
+use super::{ContainerState, ContainerSummary, HealthConfig, HealthStatusEnum};
 use crate::runtime::{Health, HealthCheck, HealthStatus};
 
 const NANO_PER_S: i64 = 1_000_000_000;

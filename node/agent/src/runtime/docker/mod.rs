@@ -14,7 +14,8 @@ use bollard::body_full;
 use bollard::errors::Error as EngineError;
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerState, ContainerSummary,
-    ContainerSummaryStateEnum, HostConfig, HostConfigLogConfig, PortBinding,
+    ContainerSummaryStateEnum, HealthConfig, HealthStatusEnum, HostConfig, HostConfigLogConfig,
+    PortBinding,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, CreateImageOptionsBuilder, EventsOptionsBuilder,
