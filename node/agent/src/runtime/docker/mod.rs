@@ -36,6 +36,8 @@ use crate::clock;
 
 /// An engine that needs longer than this for its version is no engine to start tasks on.
 const ANSWER_WAIT: Duration = Duration::from_secs(3);
+/// What is worth a look. Each run of a health check makes several events of its own, which are not.
+const EVENTS: [&str; 5] = ["create", "start", "die", "destroy", "health_status"];
 /// Pause before events are asked for again after the engine went away.
 const EVENTS_AGAIN: Duration = Duration::from_secs(1);
 /// Billionths of a CPU, Docker's unit, in one of ECS's 1024ths.
@@ -338,6 +340,7 @@ impl Runtime for Docker {
             let filters = HashMap::from([
                 ("type", vec!["container"]),
                 ("label", vec![labels::INSTANCE]),
+                ("event", EVENTS.to_vec()),
             ]);
             let mut events = Box::pin(self.engine.events(Some(
                 EventsOptionsBuilder::default().filters(&filters).build(),
