@@ -5,7 +5,7 @@
 mod check;
 mod cluster;
 mod definition;
-mod health;
+mod health_status;
 mod instance;
 mod node;
 mod resources;
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use check::{Invariant, Violation};
 pub use cluster::{Cluster, ClusterStatus};
 pub use definition::{DefinitionStatus, FamilyRecord, TaskDefinition};
-pub use health::Health;
+pub use health_status::Health;
 pub use instance::{Instance, InstanceStatus, InstanceVersion};
 pub use node::NodeRecord;
 pub use resources::{HostPort, PortBinding, PortRange, Resources};

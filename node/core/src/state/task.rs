@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::health::Health;
+use super::health_status::Health;
 use super::resources::PortBinding;
 use crate::command::Reservation;
 use crate::documents::{Document, Tags};
