@@ -340,12 +340,21 @@ impl<R: Runtime> Agent<R> {
                 }
                 match result {
                     Ok(_) if is_stale => {}
-                    Ok(listing) => self.observed.absorb(listing, began, self.clock.wall_ms()),
+                    Ok(listing) => self.absorb(listing, began),
                     Err(error) => warn!(
                         error = &error as &dyn std::error::Error,
                         "cannot see containers"
                     ),
                 }
+            }
+        }
+    }
+
+    fn absorb(&mut self, listing: Vec<Sighting>, began: Instant) {
+        for key in self.observed.absorb(listing, began, self.clock.wall_ms()) {
+            let container = self.observed.container_mut(&key);
+            if let Some(health) = container.and_then(|container| container.health.as_ref()) {
+                info!(container = %key, health = health.status.as_str(), output = %health.output, "checked");
             }
         }
     }

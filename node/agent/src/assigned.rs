@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use quorate_bugs::{Bug, is_seeded};
 use quorate_proto::agent as wire;
 
-use crate::runtime::{ContainerSpec, Key, NetworkMode, Port, Protocol, Tag, TaskId};
+use crate::runtime::{ContainerSpec, HealthCheck, Key, NetworkMode, Port, Protocol, Tag, TaskId};
 
 /// ECS's stop timeout where the task definition has none.
 const STOP_TIMEOUT_S: u64 = 30;
@@ -219,6 +219,31 @@ fn spec(
         privileged: container.privileged,
         readonly_root: container.readonly_root,
         hostname: container.hostname.clone(),
+        health_check: container
+            .health_check
+            .as_ref()
+            .map(health_check)
+            .transpose()?,
+    })
+}
+
+fn health_check(check: &wire::HealthCheck) -> Result<HealthCheck, String> {
+    let is_known = matches!(
+        check.command.first().map(String::as_str),
+        Some("CMD" | "CMD-SHELL")
+    );
+    if !is_known || check.command.len() < 2 {
+        return Err(format!("health check {:?}", check.command));
+    }
+    let number = |what: &str, number: i64| {
+        positive(number).ok_or_else(|| format!("health check with {what} {number}"))
+    };
+    Ok(HealthCheck {
+        command: check.command.clone(),
+        interval_s: number("interval", check.interval_s)?,
+        timeout_s: number("timeout", check.timeout_s)?,
+        retries: number("retries", check.retries)?,
+        start_period_s: positive(check.start_period_s).unwrap_or(0),
     })
 }
 
@@ -344,5 +369,33 @@ mod tests {
             )
             .is_err()
         );
+    }
+
+    #[test]
+    fn a_check_that_is_none_is_refused() {
+        let with = |words: &[&str], interval_s| {
+            let check = wire::HealthCheck {
+                command: words.iter().map(|word| (*word).to_owned()).collect(),
+                interval_s,
+                timeout_s: 5,
+                retries: 3,
+                start_period_s: 0,
+            };
+            let assignment = wire::Assignment {
+                task_id: "a".repeat(32),
+                containers: vec![wire::Container {
+                    name: "main".to_owned(),
+                    health_check: Some(check),
+                    ..Default::default()
+                }],
+                ..Default::default()
+            };
+            parse(assignment, "mi-1")
+        };
+        let (_, task) = with(&["CMD-SHELL", "exit 0"], 30).unwrap();
+        let check = task.containers["main"].health_check.as_ref().unwrap();
+        assert_eq!((check.interval_s, check.start_period_s), (30, 0));
+        assert!(with(&["CMD"], 30).is_err() && with(&["NONE", "x"], 30).is_err());
+        assert!(with(&["CMD", "x"], 0).is_err());
     }
 }

@@ -128,6 +128,7 @@ fn found_attributes(runtime: &str) -> BTreeMap<String, String> {
             ("ecs.os-type", "linux"),
             ("ecs.os-family", "LINUX"),
             ("ecs.cpu-architecture", architecture),
+            ("ecs.capability.container-health-check", ""),
             ("ecs.capability.task-cpu-mem-limit", ""),
             ("quorate.runtime", runtime),
         ]

@@ -11,8 +11,8 @@ use crate::ids::{
     StoreId, TaskId,
 };
 use crate::state::{
-    ContainerStatus, HostPort, InstanceVersion, PortBinding, PortRange, Resources, StopCode,
-    TaskStatus,
+    ContainerStatus, Health, HostPort, InstanceVersion, PortBinding, PortRange, Resources,
+    StopCode, TaskStatus,
 };
 use crate::time::Millis;
 
@@ -100,6 +100,23 @@ pub enum Command {
         instance: InstanceId,
         /// Also with tasks on it.
         force: bool,
+    },
+    /// PutAttributes: custom attributes, each new or in the place of what was there. All or none.
+    PutAttributes {
+        /// At least one.
+        attributes: Vec<InstanceAttribute>,
+    },
+    /// DeleteAttributes: custom attributes; those that are not there are left out.
+    DeleteAttributes {
+        /// At least one; their values do not count.
+        attributes: Vec<InstanceAttribute>,
+    },
+    /// UpdateContainerInstancesState: no more tasks for these (DRAINING), or tasks again (ACTIVE).
+    SetDraining {
+        /// Which; those that were deregistered are left alone.
+        instances: Vec<InstanceId>,
+        /// DRAINING, not ACTIVE.
+        is_draining: bool,
     },
     /// Duty: an instance has been silent for too long; its tasks are given up.
     LoseInstance {
@@ -191,6 +208,9 @@ pub struct Reservation {
     pub cpu_units: u64,
     /// MiB.
     pub memory_mib: u64,
+    /// GPUs.
+    #[serde(default)]
+    pub gpus: u64,
     /// Host ports, static and dynamic.
     pub ports: Vec<HostPort>,
 }
@@ -214,6 +234,9 @@ pub struct NewContainer {
     pub memory_reservation_mib: u64,
     /// Which host port each of its ports gets.
     pub bindings: Vec<PortBinding>,
+    /// Whether its definition has a health check.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_health_check: bool,
 }
 
 /// An agent's registration.
@@ -243,6 +266,17 @@ pub struct NewInstance {
     pub version: InstanceVersion,
     /// Its host's name.
     pub hostname: String,
+}
+
+/// A custom attribute of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceAttribute {
+    /// Whose.
+    pub instance: InstanceId,
+    /// Its name.
+    pub name: String,
+    /// Its value; empty if it has none.
+    pub value: String,
 }
 
 /// What an agent saw of a task.
@@ -283,6 +317,9 @@ pub struct ContainerObserved {
     pub image_digest: String,
     /// Where its ports really are; empty: where the control plane said.
     pub bindings: Vec<PortBinding>,
+    /// What its health check says; absent where there is nothing to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
 }
 
 /// What applying one entry came to.
@@ -315,6 +352,10 @@ pub enum Reply {
         /// Rises each time that its tasks were given up.
         incarnation: u64,
     },
+    /// Custom attributes that were put, or deleted.
+    Attributes(Vec<InstanceAttribute>),
+    /// Instances that were changed, or already were as asked.
+    Instances(Vec<InstanceId>),
 }
 
 /// A refusal; the same on all replicas. Nothing was changed.
@@ -364,6 +405,9 @@ pub enum Rejection {
     /// DeregisterContainerInstance without force, with tasks.
     #[error("container instance {0} has running tasks")]
     InstanceHasTasks(InstanceId),
+    /// PutAttributes beyond ECS's ten custom attributes of an instance.
+    #[error("container instance {0} has too many custom attributes")]
+    TooManyAttributes(InstanceId),
     /// The agent was moved to another cluster: an instance belongs to one for life.
     #[error("container instance {instance} belongs to cluster {cluster}")]
     InstanceElsewhere {

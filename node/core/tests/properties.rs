@@ -2,6 +2,8 @@
 //! golden script.
 #![allow(clippy::unwrap_used)]
 
+#[path = "properties/placement.rs"]
+mod placement;
 mod world;
 
 use std::collections::BTreeMap;
@@ -10,16 +12,10 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use quorate_core::codec::{decode_outcome, encode_outcome};
-use quorate_core::command::{NewTask, Reservation};
-use quorate_core::documents::{Document, PortSpec};
-use quorate_core::ids::{ClusterName, DefinitionId, TaskId};
-use quorate_core::placement::{Need, Plan};
 use quorate_core::state::{ContainerStatus, DesiredStatus, Task, TaskStatus};
-use quorate_core::{
-    Change, Command, Entry, Heard, Item, Millis, Policy, Problem, State, duties, place, snapshot,
-};
+use quorate_core::{Change, Entry, Heard, Item, Millis, Policy, State, duties, snapshot};
 
-use world::{after, after_nothing, entry, judge, next};
+use world::{after, after_nothing, entry, next};
 
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
@@ -146,27 +142,6 @@ proptest! {
     }
 
     #[test]
-    fn placement_agrees_with_a_judge_and_apply_takes_it(log in world::log(), cluster in world::cluster(), need in need(), count in 0_usize..8) {
-        let state = after(&log);
-        let problem = Problem { state: &state, cluster: &cluster, need: &need, group: "family:web", count };
-        let plan = place(&problem);
-        prop_assert!(plan.placed.len() <= count);
-        for (number, placed) in plan.placed.iter().enumerate() {
-            let earlier = &plan.placed[..number];
-            prop_assert_eq!(judge::best(&problem, earlier), Some(placed.instance));
-            prop_assert_eq!(judge::wrong_ports(&problem, earlier, placed), None);
-        }
-        let refused: Vec<_> = plan.refused.iter().map(|one| one.instance).collect();
-        if plan.placed.len() < count {
-            prop_assert_eq!(judge::best(&problem, &plan.placed), None);
-            prop_assert_eq!(refused, judge::asked(&problem));
-        } else {
-            prop_assert_eq!(refused, []);
-        }
-        apply_takes(&state, &cluster, &need, &plan)?;
-    }
-
-    #[test]
     fn what_is_encoded_reads_back(log in world::log()) {
         let mut state = State::default();
         for entry in &log {
@@ -226,92 +201,6 @@ fn damaged(bytes: &[u8], damage: &[(Index, u8)], end: Option<Index>) -> Vec<u8> 
         bytes.truncate(end.index(bytes.len()));
     }
     bytes
-}
-
-fn need() -> impl Strategy<Value = Need> {
-    let port = (world::port(), any::<bool>()).prop_map(|(host, is_dynamic)| PortSpec {
-        container_port: 80,
-        host_port: if is_dynamic { 0 } else { host.port },
-        protocol: host.protocol,
-        name: None,
-    });
-    let attribute = prop_oneof![Just("gpu".to_owned()), Just("arm".to_owned())];
-    let parts = (
-        0_u64..500,
-        0_u64..500,
-        vec(port, 0..3),
-        vec(attribute, 0..2),
-    );
-    parts.prop_map(|(cpu_units, memory_mib, ports, attributes)| Need {
-        cpu_units,
-        memory_mib,
-        ports,
-        attributes,
-    })
-}
-
-/// What was placed fits, by the rules of `apply`.
-fn apply_takes(
-    state: &State,
-    cluster: &ClusterName,
-    need: &Need,
-    plan: &Plan,
-) -> Result<(), TestCaseError> {
-    let Some(definition) = state.newest_definition(&"web".parse().unwrap()) else {
-        return Ok(());
-    };
-    let is_active = state
-        .cluster(cluster)
-        .is_some_and(|one| one.status.as_str() == "ACTIVE");
-    if !is_active {
-        return Ok(());
-    }
-    let tasks = (1000..).zip(&plan.placed).map(|(number, placed)| {
-        let id = TaskId::from_u128(number);
-        let reserved = Reservation {
-            cpu_units: need.cpu_units,
-            memory_mib: need.memory_mib,
-            ports: placed.ports.clone(),
-        };
-        started(id, cluster, &definition.id, placed.instance, reserved)
-    });
-    let start = entry(
-        later(state),
-        0,
-        Command::StartTasks {
-            token: None,
-            tasks: tasks.collect(),
-        },
-    );
-    let mut state = state.clone();
-    let applied = next(&mut state, &start);
-    prop_assert!(applied.outcomes[0].is_ok(), "{:?}", applied.outcomes);
-    prop_assert_eq!(state.check(), []);
-    Ok(())
-}
-
-fn started(
-    id: TaskId,
-    cluster: &ClusterName,
-    definition: &DefinitionId,
-    instance: quorate_core::ids::InstanceId,
-    reserved: Reservation,
-) -> NewTask {
-    NewTask {
-        id,
-        cluster: cluster.clone(),
-        definition: definition.clone(),
-        instance,
-        reserved,
-        containers: vec![world::container(id, "a")],
-        group: "family:web".into(),
-        started_by: String::new(),
-        overrides: Document::default(),
-        tags: Vec::new(),
-        launch_type: "EXTERNAL".into(),
-        stop_timeout_ms: 30_000,
-        enable_execute_command: false,
-    }
 }
 
 /// Nothing that the state has said is taken back.

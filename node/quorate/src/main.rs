@@ -6,6 +6,7 @@ mod commands;
 mod dev;
 mod failure;
 mod logging;
+mod outline;
 mod render;
 mod sample_app;
 mod settings;
@@ -66,7 +67,7 @@ enum Command {
         #[command(flatten)]
         asking: Asking,
     },
-    /// List container instances
+    /// List, describe and drain container instances
     Instance {
         #[command(subcommand)]
         command: instance::InstanceCommand,

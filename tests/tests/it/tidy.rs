@@ -36,6 +36,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "quorate-chaos",
         ],
     ),
+    ("quorate-placement", &["quorate-core"]),
     (
         "quorate-simulation",
         &[

@@ -100,6 +100,7 @@ mod tests {
             tag: task.containers["main"].tag.clone(),
             runtime_id: number.to_string(),
             state: Seen::Exited(exit),
+            health: None,
         }
     }
 

@@ -286,6 +286,7 @@ impl World {
                         tag: spec.tag.clone(),
                         runtime_id: key.to_string(),
                         state: Seen::Running,
+                        health: None,
                     };
                     self.containers.insert(key.clone(), sighting);
                 }

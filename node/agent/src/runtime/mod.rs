@@ -5,6 +5,7 @@
 
 pub(crate) mod choice;
 mod docker;
+mod health;
 pub(crate) mod process;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use health::OUTPUT_MOST;
+pub use health::{Health, HealthCheck, HealthStatus};
 pub(crate) use process::Process;
 
 /// The id of a task: 32 hex digits, so that it is fit for a file name and a label.
@@ -171,6 +174,9 @@ pub struct ContainerSpec {
     pub readonly_root: bool,
     /// Its own name for itself; empty = the runtime's choice.
     pub hostname: String,
+    /// What is checked while it runs. Without one nothing is, whatever its image says. (Records of older agents have none.)
+    #[serde(default)]
+    pub health_check: Option<HealthCheck>,
 }
 
 impl ContainerSpec {
@@ -201,6 +207,8 @@ pub struct Sighting {
     pub runtime_id: String,
     /// What it is doing.
     pub state: Seen,
+    /// How well it is; absent where nothing is checked.
+    pub health: Option<Health>,
 }
 
 /// What a seen container is doing.
@@ -292,7 +300,7 @@ impl fmt::Display for StartError {
     }
 }
 
-/// What runs containers. Each call is safe to repeat.
+/// What runs containers, and their health checks. Each call is safe to repeat.
 pub trait Runtime: Send + Sync + 'static {
     /// Its name (`docker`, `process`), and the version of it.
     fn version(&self) -> (&'static str, String);
@@ -320,6 +328,6 @@ pub trait Runtime: Send + Sync + 'static {
     /// Removes a stopped container and all that it left; content if there is none.
     fn remove(&self, runtime_id: &str) -> impl Future<Output = Result<(), RuntimeError>> + Send;
 
-    /// Pokes whenever a container may have changed. Runs until dropped; may miss things, the agent looks by itself too.
+    /// Pokes whenever a container may have changed, or its health. Runs until dropped; may miss things, the agent looks by itself too.
     fn watch(&self, poke: Arc<Notify>) -> impl Future<Output = Infallible> + Send;
 }

@@ -169,6 +169,21 @@ pub(crate) fn shell(name: &str, line: &str) -> wire::Container {
     }
 }
 
+/// Checked every second by a line of shell, and unhealthy at the second failure in a row.
+pub(crate) fn checked(container: wire::Container, line: &str) -> wire::Container {
+    let check = wire::HealthCheck {
+        command: vec!["CMD-SHELL".to_owned(), line.to_owned()],
+        interval_s: 1,
+        timeout_s: 1,
+        retries: 2,
+        start_period_s: 0,
+    };
+    wire::Container {
+        health_check: Some(check),
+        ..container
+    }
+}
+
 /// What a task's only container, or the one so named, amounts to.
 pub(crate) fn container<'a>(
     task: &'a wire::TaskObserved,

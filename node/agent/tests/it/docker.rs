@@ -9,7 +9,9 @@ use std::time::Duration;
 use quorate_agent::{RuntimeChoice, Span};
 use quorate_proto::agent as wire;
 
-use crate::agent::{FENCING, Home, assignment, container, eventually, shell, stopped, task_id};
+use crate::agent::{
+    FENCING, Home, assignment, checked, container, eventually, shell, stopped, task_id,
+};
 use crate::gateway::Node;
 
 static IMAGE: Once = Once::new();
@@ -330,4 +332,47 @@ async fn an_agent_touches_its_own_containers_only() {
         docker_says(&["inspect", "-f", "{{.State.Status}}", &name(&task, "main")]),
         "running"
     );
+}
+
+#[tokio::test]
+async fn the_engine_checks_what_the_definition_says_and_not_what_the_image_says() {
+    let mut node = Node::start();
+    let home = home(&node);
+    let (task, other) = (task_id(), task_id());
+    let image = format!("quorate-test:{other}");
+    let base = docker_says(&["create", "quorate-test:busybox", "sh"]);
+    docker(&[
+        "commit",
+        "--change",
+        "HEALTHCHECK --interval=1s --start-period=1h CMD false",
+        &base,
+        &image,
+    ]);
+    docker(&["rm", &base]);
+    let own = shell("main", "exec sleep 1000");
+    let of_image = wire::Container {
+        image: image.clone(),
+        ..own.clone()
+    };
+    // Its start period would hide the failures, if the image's counted.
+    let main = checked(of_image.clone(), "echo not yet; test -e /tmp/well");
+    let wanted = vec![
+        assignment(&task, vec![main]),
+        assignment(&other, vec![of_image]),
+    ];
+    let mut talk = node.host(FENCING, wanted).await;
+    talk.until(&other, "RUNNING").await;
+    talk.until_health(&task, "UNHEALTHY").await;
+    docker(&["exec", &name(&task, "main"), "touch", "/tmp/well"]);
+    talk.until_health(&task, "HEALTHY").await;
+    assert_eq!(container(&talk.tasks[&other], "main").health, "");
+    let told = docker_says(&[
+        "inspect",
+        "-f",
+        "{{.Config.Healthcheck.Test}} {{.State.Health}}",
+        &name(&other, "main"),
+    ]);
+    assert_eq!(told, "[NONE] <nil>");
+    drop(home);
+    docker(&["rmi", &image]);
 }

@@ -211,12 +211,23 @@ impl Conversation {
 
     /// Hears reports until `task` has `status`, and returns it.
     pub(crate) async fn until(&mut self, task: &str, status: &str) -> wire::TaskObserved {
+        self.until_so(task, |observed| observed.status == status)
+            .await
+    }
+
+    /// Hears reports until the first container of `task` is so well.
+    pub(crate) async fn until_health(&mut self, task: &str, health: &str) {
+        self.until_so(task, |observed| observed.containers[0].health == health)
+            .await;
+    }
+
+    async fn until_so(
+        &mut self,
+        task: &str,
+        is_so: impl Fn(&wire::TaskObserved) -> bool,
+    ) -> wire::TaskObserved {
         loop {
-            if let Some(observed) = self
-                .tasks
-                .get(task)
-                .filter(|observed| observed.status == status)
-            {
+            if let Some(observed) = self.tasks.get(task).filter(|observed| is_so(observed)) {
                 return observed.clone();
             }
             self.report().await;

@@ -8,7 +8,7 @@ use quorate_agent::{RuntimeChoice, Span};
 use quorate_proto::agent as wire;
 
 use crate::agent::{
-    FENCING, Home, assignment, container, eventually, shell, stopped, task_id, text,
+    FENCING, Home, assignment, checked, container, eventually, shell, stopped, task_id, text,
 };
 use crate::gateway::Node;
 
@@ -333,4 +333,70 @@ async fn a_task_whose_shim_was_killed_is_over() {
     let ended = talk.until(&task, "STOPPED").await;
     assert_eq!(container(&ended, "main").exit_code, None);
     eventually("its process is ended too", || processes(&task).is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_check_runs_beside_its_process_also_while_no_agent_is_there() {
+    let mut node = Node::start();
+    let mut home = home(&node);
+    let task = task_id();
+    let line = "cat /proc/self/cgroup; while true; do sleep 0.1; done";
+    let check = "cat /proc/self/cgroup > cgroup; echo \"$COLOUR\"; test -e well";
+    let mut main = checked(shell("main", line), check);
+    main.environment
+        .insert("COLOUR".to_owned(), "blue".to_owned());
+    let wanted = vec![assignment(&task, vec![main])];
+    let mut talk = node.host(FENCING, wanted.clone()).await;
+    talk.until(&task, "RUNNING").await;
+    talk.until_health(&task, "UNHEALTHY").await;
+
+    let said = home.path().join(format!("health/{task}-main.json"));
+    assert!(text(&said).contains("blue"), "{}", text(&said));
+    let output = home.log(&task, "main");
+    let work = output.with_file_name("work");
+    assert_eq!(text(&work.join("cgroup")), text(&output), "in its cgroup");
+
+    home.kill();
+    fs::write(work.join("well"), "").unwrap();
+    eventually("it is well while nobody looks", || {
+        text(&said).contains("HEALTHY") && !text(&said).contains("UNHEALTHY")
+    })
+    .await;
+    home.start();
+    let mut talk = node.host(FENCING, wanted.clone()).await;
+    assert!(talk.report().await.full);
+    assert_eq!(container(&talk.tasks[&task], "main").health, "HEALTHY");
+
+    talk.assign(stopped(wanted[0].clone()));
+    let ended = talk.until(&task, "STOPPED").await;
+    assert_eq!(container(&ended, "main").health, "", "what it said last");
+    talk.forget(FENCING + 1, &task);
+    eventually("no word of it is left", || {
+        is_empty(&home.path().join("health"))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_check_that_takes_too_long_has_failed_and_is_ended() {
+    let mut node = Node::start();
+    let home = home(&node);
+    let task = task_id();
+    let mark = format!("sleep 1{}", u32::from_str_radix(&task[..7], 16).unwrap());
+    let main = checked(
+        shell("main", "exec sleep 1000"),
+        &format!("{mark} & {mark}"),
+    );
+    let mut talk = node
+        .host(FENCING, vec![assignment(&task, vec![main])])
+        .await;
+    talk.until_health(&task, "UNHEALTHY").await;
+    let said = text(&home.path().join(format!("health/{task}-main.json")));
+    assert!(
+        said.contains("Health check exceeded timeout (1s)"),
+        "{said}"
+    );
+    // One run may be under way.
+    let sleeping = mark.replace(' ', "\0");
+    eventually("no run of it is left", || processes(&sleeping).is_empty()).await;
 }

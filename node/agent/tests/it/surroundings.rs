@@ -117,6 +117,7 @@ impl Runtime for Machine {
             tag: spec.tag.clone(),
             runtime_id: runtime_id.clone(),
             state: Seen::Running,
+            health: None,
         };
         self.containers
             .lock()

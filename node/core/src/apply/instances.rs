@@ -1,5 +1,7 @@
 //! Container instances: registered, connected, disconnected, deregistered, lost.
 
+use std::sync::Arc;
+
 use quorate_bugs::{Bug, is_seeded};
 
 use super::Desk;
@@ -55,7 +57,8 @@ impl Desk<'_> {
             dynamic_ports: new.dynamic_ports,
             dynamic_cursor: new.dynamic_ports.last,
             is_overcommitted: false,
-            attributes: new.attributes.clone(),
+            attributes: Arc::new(new.attributes.clone()),
+            custom_attributes: Arc::default(),
             tags: new.tags.clone(),
             version: new.version.clone(),
             hostname: new.hostname.clone(),
@@ -92,7 +95,7 @@ impl Desk<'_> {
             .ports
             .retain(|port| !instance.reserved.ports.contains(port));
         instance.dynamic_ports = new.dynamic_ports;
-        instance.attributes.clone_from(&new.attributes);
+        instance.attributes = Arc::new(new.attributes.clone());
         instance.version = new.version.clone();
         instance.hostname.clone_from(&new.hostname);
         instance.is_overcommitted = instance.exceeds();

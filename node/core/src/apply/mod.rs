@@ -2,6 +2,7 @@
 //!
 //! A command either fits and is carried out whole, or is rejected and changes nothing.
 
+mod attributes;
 mod clusters;
 mod definitions;
 mod instances;
@@ -97,6 +98,12 @@ impl Desk<'_> {
             Command::DeregisterInstance { instance, force } => {
                 self.deregister_instance(*instance, *force)
             }
+            Command::PutAttributes { attributes } => self.put_attributes(attributes),
+            Command::DeleteAttributes { attributes } => self.delete_attributes(attributes),
+            Command::SetDraining {
+                instances,
+                is_draining,
+            } => Ok(self.set_draining(instances, *is_draining)),
             Command::LoseInstance { instance, session } => self.lose_instance(*instance, *session),
             Command::Observe {
                 instance,
@@ -131,7 +138,10 @@ fn is_worth_remembering(command: &Command) -> bool {
         | Command::StartTasks { .. }
         | Command::StopTask { .. }
         | Command::RegisterInstance(_)
-        | Command::DeregisterInstance { .. } => true,
+        | Command::DeregisterInstance { .. }
+        | Command::PutAttributes { .. }
+        | Command::DeleteAttributes { .. }
+        | Command::SetDraining { .. } => true,
         Command::Disconnect { .. }
         | Command::LoseInstance { .. }
         | Command::Observe { .. }

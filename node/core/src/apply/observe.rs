@@ -1,11 +1,12 @@
 //! What agents saw, worked into tasks. Statuses go forward only, ends are set once, and a report of an older session counts nothing.
+//! Health alone goes back and forth, while a container runs.
 
 use quorate_bugs::{Bug, is_seeded};
 
 use super::Desk;
 use crate::command::{Change, ContainerObserved, Rejection, Reply, TaskObserved};
 use crate::ids::{InstanceId, SessionId};
-use crate::state::{Container, ContainerStatus, DesiredStatus, StopCode, Task, TaskStatus};
+use crate::state::{Container, ContainerStatus, DesiredStatus, Health, StopCode, Task, TaskStatus};
 
 impl Desk<'_> {
     pub(super) fn observe(
@@ -46,6 +47,10 @@ impl Desk<'_> {
         task.execution_stopped_at = task.execution_stopped_at.or(seen.execution_stopped_at);
         if task.last.may_become(seen.status) || is_seeded(Bug::StatusGoesBack) {
             self.advance(&mut task, seen);
+        }
+        // A change of health is an event of its own, unless it came with one.
+        if task.version == before.version && healths(&before).ne(healths(&task)) {
+            task.version += 1;
         }
         if before != task {
             self.touch(Change::Task {
@@ -91,6 +96,10 @@ impl Desk<'_> {
     }
 }
 
+fn healths(task: &Task) -> impl Iterator<Item = Option<Health>> {
+    task.containers.iter().map(|container| container.health)
+}
+
 fn observe_container(container: &mut Container, seen: &ContainerObserved) {
     if container.status == ContainerStatus::Stopped {
         return;
@@ -104,6 +113,9 @@ fn observe_container(container: &mut Container, seen: &ContainerObserved) {
     }
     if !seen.bindings.is_empty() {
         container.bindings.clone_from(&seen.bindings);
+    }
+    if container.status == ContainerStatus::Running && container.health.is_some() {
+        container.health = seen.health.or(container.health);
     }
     if seen.status == ContainerStatus::Stopped {
         container.exit_code = seen.exit_code;

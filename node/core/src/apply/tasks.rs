@@ -6,9 +6,9 @@ use quorate_bugs::{Bug, is_seeded};
 
 use super::Desk;
 use crate::command::{Change, ClientToken, NewContainer, NewTask, Rejection, Reply};
-use crate::ids::TaskId;
+use crate::ids::{InstanceId, TaskId};
 use crate::state::{
-    Container, ContainerStatus, DefinitionStatus, DesiredStatus, Instance, StopCode, Task,
+    Container, ContainerStatus, DefinitionStatus, DesiredStatus, Health, Instance, StopCode, Task,
     TaskStatus, TokenRecord,
 };
 
@@ -31,10 +31,16 @@ impl Desk<'_> {
         if let Some(reply) = token.and_then(|token| self.known_token(token)) {
             return reply;
         }
-        self.check_all(tasks)?;
+        let instances = self.check_all(tasks)?;
         let mut ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
         if is_seeded(Bug::HashOrder) {
             in_hash_order(&mut ids);
+        }
+        if !is_seeded(Bug::NoReservation) {
+            for instance in instances.into_values() {
+                self.touch(Change::Instance(instance.id));
+                self.state.put_instance(instance);
+            }
         }
         for new in tasks {
             self.start(new);
@@ -66,9 +72,9 @@ impl Desk<'_> {
         })
     }
 
-    /// Checks all before any is started. Tasks of one command may share an instance, hence the running view of those touched.
-    fn check_all(&self, tasks: &[NewTask]) -> Result<(), Rejection> {
-        let mut view: BTreeMap<_, Instance> = BTreeMap::new();
+    /// Checks all before any is started, and gives the instances as they will be. Tasks of one command may share an instance.
+    fn check_all(&self, tasks: &[NewTask]) -> Result<BTreeMap<InstanceId, Instance>, Rejection> {
+        let mut view: BTreeMap<InstanceId, Instance> = BTreeMap::new();
         let mut ids = BTreeSet::new();
         for new in tasks {
             self.active_cluster(&new.cluster)?;
@@ -99,25 +105,17 @@ impl Desk<'_> {
             }
             reserve(instance, new);
         }
-        Ok(())
+        Ok(view)
     }
 
     fn start(&mut self, new: &NewTask) {
-        let mut instance = self
-            .state
-            .instance(&new.instance)
-            .cloned()
-            .expect("checked in check_all");
-        if !is_seeded(Bug::NoReservation) {
-            reserve(&mut instance, new);
-        }
-        let task = self.new_task(new, instance.incarnation);
+        let instance = self.state.instance(&new.instance);
+        let incarnation = instance.expect("checked in check_all").incarnation;
+        let task = self.new_task(new, incarnation);
         self.touch(Change::Task {
             task: new.id,
             instance: new.instance,
         });
-        self.touch(Change::Instance(new.instance));
-        self.state.put_instance(instance);
         self.state.put_task(task);
     }
 
@@ -274,6 +272,7 @@ fn new_container(new: &NewContainer) -> Container {
         reason: String::new(),
         image_digest: String::new(),
         bindings: new.bindings.clone(),
+        health: new.has_health_check.then_some(Health::Unknown),
     }
 }
 
@@ -286,12 +285,14 @@ fn has_room(instance: &Instance, new: &NewTask) -> bool {
     };
     instance.cpu_units_free() >= new.reserved.cpu_units
         && instance.memory_mib_free() >= new.reserved.memory_mib
+        && instance.gpus_free() >= new.reserved.gpus
         && new.reserved.ports.iter().all(&mut is_free)
 }
 
 fn reserve(instance: &mut Instance, new: &NewTask) {
     instance.reserved.cpu_units += new.reserved.cpu_units;
     instance.reserved.memory_mib += new.reserved.memory_mib;
+    instance.reserved.gpus += new.reserved.gpus;
     instance.reserved.ports.extend(&new.reserved.ports);
     let dynamic =
         |port: &u16| (instance.dynamic_ports.first..=instance.dynamic_ports.last).contains(port);
@@ -310,9 +311,11 @@ fn release(instance: &mut Instance, task: &Task) {
     assert!(
         instance.reserved.cpu_units >= held.cpu_units
             && instance.reserved.memory_mib >= held.memory_mib
+            && instance.reserved.gpus >= held.gpus
     );
     instance.reserved.cpu_units -= held.cpu_units;
     instance.reserved.memory_mib -= held.memory_mib;
+    instance.reserved.gpus -= held.gpus;
     for port in &held.ports {
         let was_held = instance.reserved.ports.remove(port);
         assert!(

@@ -59,6 +59,12 @@ impl Launch {
             sum(self.containers.iter().map(ContainerSpec::memory_reserved))
         }
     }
+
+    /// GPUs that this launch takes from its instance.
+    #[must_use]
+    pub fn gpus_reserved(&self) -> u64 {
+        sum(self.containers.iter().map(|c| c.gpus))
+    }
 }
 
 /// What fits nowhere is asked for by its author, and refused by placement.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use definition::{
-    ContainerSpec, DefinitionError, DefinitionSpec, NetworkMode, PortSpec, Protocol,
+    ContainerSpec, DefinitionError, DefinitionSpec, HealthCheck, NetworkMode, PortSpec, Protocol,
 };
 pub use launch::{Launch, LaunchContainer};
 pub use overrides::{ContainerOverride, Overrides};

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::problem::{Candidate, Need};
+use super::expression::{Expression, Facts};
+use super::problem::{Candidate, Need, Problem};
+use super::rules::Constraint;
 use crate::documents::{PortSpec, Protocol};
 use crate::state::{HostPort, InstanceStatus};
 
@@ -22,8 +24,14 @@ pub enum Refusal {
     Memory,
     /// A host port is taken, or no dynamic one is left.
     Ports(Protocol),
+    /// Too few GPUs.
+    Gpu,
     /// It lacks this attribute.
     Attribute(String),
+    /// The expression of a `memberOf` constraint does not hold of it.
+    MemberOf(Expression),
+    /// It has a task of the group already.
+    DistinctInstance,
 }
 
 impl fmt::Display for Refusal {
@@ -34,13 +42,35 @@ impl fmt::Display for Refusal {
             Self::Overcommitted | Self::Memory => "RESOURCE:MEMORY",
             Self::Cpu => "RESOURCE:CPU",
             Self::Ports(_) => "RESOURCE:PORTS",
+            Self::Gpu => "RESOURCE:GPU",
             Self::Attribute(_) => "ATTRIBUTE",
+            Self::MemberOf(_) => "MemberOf placement constraint unsatisfied.",
+            Self::DistinctInstance => "DistinctInstance placement constraint unsatisfied.",
         })
     }
 }
 
 /// The host ports the task would get here, or the first reason against it.
-pub(super) fn fit(candidate: &Candidate<'_>, need: &Need) -> Result<Vec<HostPort>, Refusal> {
+///
+/// What it says never changes back within a plan: an instance that takes no more is not asked again.
+pub(super) fn fit(
+    problem: &Problem<'_>,
+    candidate: &Candidate<'_>,
+) -> Result<Vec<HostPort>, Refusal> {
+    let need = problem.need;
+    check_agent(candidate)?;
+    check_resources(candidate, need)?;
+    let ports = host_ports(candidate, &need.ports)?;
+    check_constraints(problem, candidate)?;
+    Ok(ports)
+}
+
+/// Whether agent, attributes and amounts allow one more task: what can be said cheaply of every instance.
+pub(super) fn has_room(problem: &Problem<'_>, candidate: &Candidate<'_>) -> bool {
+    check_agent(candidate).is_ok() && check_resources(candidate, problem.need).is_ok()
+}
+
+fn check_agent(candidate: &Candidate<'_>) -> Result<(), Refusal> {
     let instance = candidate.instance;
     if instance.status != InstanceStatus::Active {
         return Err(Refusal::NotActive);
@@ -51,11 +81,12 @@ pub(super) fn fit(candidate: &Candidate<'_>, need: &Need) -> Result<Vec<HostPort
     if instance.is_overcommitted {
         return Err(Refusal::Overcommitted);
     }
-    if let Some(missing) = need
-        .attributes
-        .iter()
-        .find(|name| !instance.attributes.contains_key(*name))
-    {
+    Ok(())
+}
+
+fn check_resources(candidate: &Candidate<'_>, need: &Need) -> Result<(), Refusal> {
+    let mut names = need.attributes.iter();
+    if let Some(missing) = names.find(|name| candidate.instance.attribute(name).is_none()) {
         return Err(Refusal::Attribute(missing.clone()));
     }
     if candidate.cpu_units_free < need.cpu_units {
@@ -64,7 +95,30 @@ pub(super) fn fit(candidate: &Candidate<'_>, need: &Need) -> Result<Vec<HostPort
     if candidate.memory_mib_free < need.memory_mib {
         return Err(Refusal::Memory);
     }
-    host_ports(candidate, &need.ports)
+    if candidate.gpus_free < need.gpus {
+        return Err(Refusal::Gpu);
+    }
+    Ok(())
+}
+
+fn check_constraints(problem: &Problem<'_>, candidate: &Candidate<'_>) -> Result<(), Refusal> {
+    let facts = Facts {
+        state: problem.state,
+        instance: candidate.instance,
+        planned: (candidate.planned > 0).then_some(problem.group),
+    };
+    for constraint in &problem.rules.constraints {
+        match constraint {
+            Constraint::DistinctInstance if candidate.same_group > 0 => {
+                return Err(Refusal::DistinctInstance);
+            }
+            Constraint::MemberOf(expression) if !expression.holds(&facts) => {
+                return Err(Refusal::MemberOf(expression.clone()));
+            }
+            Constraint::DistinctInstance | Constraint::MemberOf(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Static ports as asked, then dynamic ones: the next free behind the port that was given last.

@@ -1,53 +1,72 @@
 //! Where tasks go, and if nowhere, why: the placement engine. Pure; every choice ends in a tie-break by id.
 //!
-//! Order as ECS documents it: instances that can take the task at all, then the best of them. Best is, by default, spread: the fewest
-//! tasks of the same group, then the most memory and CPU left, then the lowest id.
+//! Order as ECS documents it: instances that can take the task at all, then the best of them: strategies in their order, each
+//! narrowing what the one before left, then the fewest tasks of the same group, the most memory and CPU left, the lowest id.
 
+mod expression;
 mod feasible;
+mod groups;
 mod problem;
+mod rules;
+mod scan;
 mod score;
+mod walk;
+mod why;
 
+pub use expression::{EXPRESSION_MAX_CHARS, Expression, ExpressionError, Facts};
 pub use feasible::Refusal;
 pub use problem::{Need, Placement, Plan, Problem, Refused};
+pub use rules::{
+    CONSTRAINTS_MAX, Constraint, Measure, Over, RuleError, Rules, STRATEGIES_MAX, Strategy, ZONE,
+};
+pub use score::{Score, lot};
+pub use why::{Advantage, Row, Why, Winner, why};
 
+use groups::Mates;
 use problem::Candidate;
 
 /// Places up to `problem.count` tasks, one by one, each seeing those before it.
 #[must_use]
 pub fn place(problem: &Problem<'_>) -> Plan {
-    let mut candidates = problem.candidates();
-    let mut plan = Plan::default();
-    while plan.placed.len() < problem.count {
-        let fitting = candidates
-            .iter_mut()
-            .filter_map(|one| Some((feasible::fit(one, problem.need).ok()?, one)));
-        let best = fitting.min_by_key(|(_, candidate)| score::of(candidate, problem.need));
-        let Some((ports, chosen)) = best else { break };
-        plan.placed.push(chosen.take(problem.need, ports));
-    }
-    if plan.placed.len() < problem.count {
-        plan.refused = candidates
-            .iter()
-            .filter_map(|one| refusal(one, problem.need))
-            .collect();
-    }
-    plan
+    let placed = walk::place(problem).unwrap_or_else(|| scan::place(problem));
+    let refused = if placed.len() < problem.count {
+        refusals(problem, &placed)
+    } else {
+        Vec::new()
+    };
+    Plan { placed, refused }
 }
 
-/// Whether one task fits on one instance that the caller chose (StartTask), and with which ports.
+/// Whether one task fits on one instance that the caller chose (StartTask), and with which ports. Strategies have no say in it.
 pub fn place_on(
     problem: &Problem<'_>,
     instance: &crate::state::Instance,
 ) -> Result<Placement, Refusal> {
-    let mut candidate = Candidate::new(problem.state, instance, problem.group);
-    let ports = feasible::fit(&candidate, problem.need)?;
+    let mut candidate = Candidate::new(instance, Mates::of(problem).on(instance.id));
+    let ports = feasible::fit(problem, &candidate)?;
     Ok(candidate.take(problem.need, ports))
 }
 
-fn refusal(candidate: &Candidate<'_>, need: &Need) -> Option<Refused> {
-    let why = feasible::fit(candidate, need).err()?;
-    Some(Refused {
-        instance: candidate.instance.id,
-        why,
-    })
+/// Why each instance takes no more once `placed` are there.
+fn refusals(problem: &Problem<'_>, placed: &[Placement]) -> Vec<Refused> {
+    let mut planned = std::collections::BTreeMap::new();
+    for one in placed {
+        planned
+            .entry(one.instance)
+            .or_insert_with(Vec::new)
+            .push(one);
+    }
+    let mates = Mates::of(problem);
+    let refusal = |instance: &crate::state::Instance| {
+        let mut candidate = Candidate::new(instance, mates.on(instance.id));
+        for one in planned.get(&instance.id).into_iter().flatten() {
+            candidate.take(problem.need, one.ports.clone());
+        }
+        let why = feasible::fit(problem, &candidate).err()?;
+        Some(Refused {
+            instance: instance.id,
+            why,
+        })
+    };
+    problem.live().filter_map(refusal).collect()
 }

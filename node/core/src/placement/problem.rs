@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::documents::{Launch, PortSpec};
 use crate::ids::{ClusterName, InstanceId};
-use crate::placement::Refusal;
+use crate::placement::{Refusal, Rules};
 use crate::state::{HostPort, Instance, InstanceStatus, State};
 
 /// A wish: `count` tasks of one kind, in one cluster.
@@ -18,6 +18,10 @@ pub struct Problem<'a> {
     pub need: &'a Need,
     /// Tasks of the same group are kept apart.
     pub group: &'a str,
+    /// Constraints and strategies.
+    pub rules: &'a Rules,
+    /// What the strategy `random` draws its lots with.
+    pub seed: u64,
     /// How many.
     pub count: usize,
 }
@@ -29,6 +33,8 @@ pub struct Need {
     pub cpu_units: u64,
     /// MiB.
     pub memory_mib: u64,
+    /// GPUs.
+    pub gpus: u64,
     /// Its ports, over all containers, in order.
     pub ports: Vec<PortSpec>,
     /// Attributes that the instance must have, by name.
@@ -42,6 +48,7 @@ impl Need {
         Self {
             cpu_units: launch.cpu_reserved(),
             memory_mib: launch.memory_reserved(),
+            gpus: launch.gpus_reserved(),
             ports: launch
                 .containers
                 .iter()
@@ -81,13 +88,10 @@ pub struct Refused {
 
 impl<'a> Problem<'a> {
     /// The cluster's instances by id, without those that were deregistered.
-    pub(super) fn candidates(&self) -> Vec<Candidate<'a>> {
-        let live = self
-            .state
+    pub(super) fn live(&self) -> impl Iterator<Item = &'a Instance> + use<'a> {
+        self.state
             .instances_in(self.cluster)
-            .filter(|instance| instance.status != InstanceStatus::Inactive);
-        live.map(|instance| Candidate::new(self.state, instance, self.group))
-            .collect()
+            .filter(|instance| instance.status != InstanceStatus::Inactive)
     }
 }
 
@@ -96,22 +100,25 @@ pub(super) struct Candidate<'a> {
     pub(super) instance: &'a Instance,
     pub(super) cpu_units_free: u64,
     pub(super) memory_mib_free: u64,
-    pub(super) same_group: usize,
+    pub(super) gpus_free: u64,
+    /// Tasks of the problem's group, this plan's included.
+    pub(super) same_group: u32,
+    /// Those of this plan.
+    pub(super) planned: u32,
     /// Ports that this plan took, beyond those of the instance.
     pub(super) ports_taken: BTreeSet<HostPort>,
     pub(super) cursor: u16,
 }
 
 impl<'a> Candidate<'a> {
-    pub(super) fn new(state: &State, instance: &'a Instance, group: &str) -> Self {
-        let mates = state
-            .live_tasks_on(&instance.id)
-            .filter(|task| task.group == group);
+    pub(super) fn new(instance: &'a Instance, same_group: u32) -> Self {
         Self {
             instance,
             cpu_units_free: instance.cpu_units_free(),
             memory_mib_free: instance.memory_mib_free(),
-            same_group: mates.count(),
+            gpus_free: instance.gpus_free(),
+            same_group,
+            planned: 0,
             ports_taken: BTreeSet::new(),
             cursor: instance.dynamic_cursor,
         }
@@ -121,7 +128,9 @@ impl<'a> Candidate<'a> {
     pub(super) fn take(&mut self, need: &Need, ports: Vec<HostPort>) -> Placement {
         self.cpu_units_free -= need.cpu_units;
         self.memory_mib_free -= need.memory_mib;
+        self.gpus_free -= need.gpus;
         self.same_group += 1;
+        self.planned += 1;
         self.ports_taken.extend(&ports);
         let range = self.instance.dynamic_ports;
         let last_dynamic = ports

@@ -63,6 +63,7 @@ impl State {
         for task in self.live_tasks_on(&instance.id) {
             sum.cpu_units += task.reserved.cpu_units;
             sum.memory_mib += task.reserved.memory_mib;
+            sum.gpus += task.reserved.gpus;
             for port in &task.reserved.ports {
                 if !sum.ports.insert(*port) {
                     found.add(Invariant::PortHeldOnce, format!("{} {port:?}", instance.id));

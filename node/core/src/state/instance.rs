@@ -1,6 +1,7 @@
 //! A container instance, as it is.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +44,7 @@ pub struct InstanceVersion {
     pub docker_version: String,
 }
 
-/// A container instance.
+/// A container instance. Each task that begins or ends makes a new one: what is large and stays the same is shared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
     /// Its id for life.
@@ -72,8 +73,11 @@ pub struct Instance {
     pub dynamic_cursor: u16,
     /// True when it came back with less than its tasks hold; nothing is placed on it until it fits again.
     pub is_overcommitted: bool,
-    /// What it is; the value is empty where there is none.
-    pub attributes: BTreeMap<String, String>,
+    /// What its agent says it is; the value is empty where there is none.
+    pub attributes: Arc<BTreeMap<String, String>>,
+    /// What people say it is (PutAttributes), kept apart: they outlive a registration and win over the agent's.
+    #[serde(default)]
+    pub custom_attributes: Arc<BTreeMap<String, String>>,
     /// Its tags.
     pub tags: Tags,
     /// Of agent and engine.
@@ -105,6 +109,29 @@ impl Instance {
             .saturating_sub(self.reserved.memory_mib)
     }
 
+    /// GPUs not reserved.
+    #[must_use]
+    pub fn gpus_free(&self) -> u64 {
+        self.registered.gpus.saturating_sub(self.reserved.gpus)
+    }
+
+    /// The value of an attribute, the custom one first; empty where it has the attribute without a value.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        let custom = self.custom_attributes.get(name);
+        custom
+            .or_else(|| self.attributes.get(name))
+            .map(String::as_str)
+    }
+
+    /// All attributes by name, each with the value that counts.
+    #[must_use]
+    pub fn all_attributes(&self) -> BTreeMap<&str, &str> {
+        let all = self.attributes.iter().chain(self.custom_attributes.iter());
+        all.map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect()
+    }
+
     /// Whether new tasks may be placed on it at all.
     #[must_use]
     pub fn takes_tasks(&self) -> bool {
@@ -116,6 +143,7 @@ impl Instance {
     pub fn exceeds(&self) -> bool {
         self.reserved.cpu_units > self.registered.cpu_units
             || self.reserved.memory_mib > self.registered.memory_mib
+            || self.reserved.gpus > self.registered.gpus
             || !self.reserved.ports.is_disjoint(&self.registered.ports)
     }
 }

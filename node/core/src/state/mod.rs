@@ -5,6 +5,8 @@
 mod check;
 mod cluster;
 mod definition;
+mod ground;
+mod health_status;
 mod instance;
 mod node;
 mod resources;
@@ -19,6 +21,8 @@ use serde::{Deserialize, Serialize};
 pub use check::{Invariant, Violation};
 pub use cluster::{Cluster, ClusterStatus};
 pub use definition::{DefinitionStatus, FamilyRecord, TaskDefinition};
+pub(crate) use ground::{Free, Ground, Group, GroupZone, ZoneMap};
+pub use health_status::Health;
 pub use instance::{Instance, InstanceStatus, InstanceVersion};
 pub use node::NodeRecord;
 pub use resources::{HostPort, PortBinding, PortRange, Resources};
@@ -56,6 +60,8 @@ pub(crate) struct Indexes {
     pub(crate) live_by_instance: Set<(InstanceId, TaskId)>,
     pub(crate) instances_by_cluster: Set<(ClusterName, InstanceId)>,
     pub(crate) instances_by_token: Map<String, InstanceId>,
+    /// What placement looks at.
+    pub(crate) ground: Map<ClusterName, Ground>,
     /// Tasks told to stop and not STOPPED, by the time they were told plus their stop timeout.
     pub(crate) stopping: Set<(Millis, TaskId)>,
     /// STOPPED tasks, by the time they became so.
@@ -165,6 +171,11 @@ impl State {
             .instances_by_cluster
             .range((cluster.clone(), low)..=(cluster.clone(), high));
         ids.filter_map(|(_, id)| self.instance(id))
+    }
+
+    /// What placement looks at in a cluster; none where there never was an instance.
+    pub(crate) fn ground(&self, cluster: &ClusterName) -> Option<&Ground> {
+        self.index.ground.get(cluster)
     }
 
     /// A task.

@@ -70,6 +70,9 @@ pub struct Resources {
     pub cpu_units: u64,
     /// MiB.
     pub memory_mib: u64,
+    /// GPUs; 0 unless the agent says otherwise.
+    #[serde(default)]
+    pub gpus: u64,
     /// Host ports: of an instance, those taken by others; of tasks, those they hold.
     pub ports: BTreeSet<HostPort>,
 }

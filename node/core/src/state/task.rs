@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::health_status::Health;
 use super::resources::PortBinding;
 use crate::command::Reservation;
 use crate::documents::{Document, Tags};
@@ -174,6 +175,9 @@ pub struct Container {
     pub image_digest: String,
     /// Which host port each of its ports has.
     pub bindings: Vec<PortBinding>,
+    /// What its check says; absent where its definition has none. After its end: what it said last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
 }
 
 /// A task.

@@ -7,8 +7,10 @@
 //! at MS apply [COMMAND, ...]     one entry of several
 //! at MS apply request N COMMAND  the same, as request N; otherwise each has a request of its own
 //! at MS duties office=MS iN=MS   what a leader owes at that time, that long in office, having heard of iN that long ago
-//! place COUNT KEY=VALUE ...      cluster, group, cpu, memory, ports (`tcp/80`; port 0 is any), attributes
+//! place COUNT KEY=VALUE ...      cluster, group, cpu, memory, gpus, ports (`tcp/80`; port 0 is any), attributes, distinct=yes, seed,
+//!                                strategies (`spread:instanceId`, `binpack:cpu`, `random`); last `where EXPRESSION` (memberOf)
 //! place on iN KEY=VALUE ...      the same, on one instance
+//! place why KEY=VALUE ...        the same: why the next goes where it goes
 //! show KIND ID                   a row: task, instance, cluster, definition, family, token, node; or `show tasks`
 //! ```
 //!
@@ -23,7 +25,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use quorate_core::ids::{InstanceId, RequestId};
-use quorate_core::placement::{Need, Refusal, place_on};
+use quorate_core::placement::{
+    Constraint, Need, Refusal, Row, RuleError, Rules, Strategy, Why, place_on, why,
+};
 use quorate_core::{
     Change, Command, Entry, Heard, Item, Millis, Policy, Problem, State, apply, duties, place,
     snapshot,
@@ -157,10 +161,16 @@ impl Stage {
     }
 
     fn place(&mut self, what: &str, seen: &mut Seen) {
+        let (what, expression) = what.split_once(" where ").unwrap_or((what, ""));
         let words = Words::parse(what);
+        let rules = match rules(&words, expression) {
+            Ok(rules) => rules,
+            Err(error) => return self.say(&format!("invalid {error}")),
+        };
         let need = Need {
             cpu_units: words.number("cpu", 100),
             memory_mib: words.number("memory", 100),
+            gpus: words.number("gpus", 0),
             ports: words.list("ports").map(port_spec).collect(),
             attributes: words.list("attributes").map(str::to_owned).collect(),
         };
@@ -173,6 +183,8 @@ impl Stage {
             cluster: &cluster,
             need: &need,
             group: words.text("group", "family:web"),
+            rules: &rules,
+            seed: words.number("seed", 0),
             count: 1,
         };
         let mut lines = Vec::new();
@@ -191,6 +203,8 @@ impl Stage {
                 Ok(placed) => placement(&placed),
                 Err(why) => refuse(&id, &why),
             });
+        } else if what.starts_with("why") {
+            lines = explanation(&why(&problem));
         } else {
             problem.count = what
                 .split(' ')
@@ -228,6 +242,51 @@ impl Stage {
         );
         assert_eq!(read.digest(), self.state.digest(), "{place}");
     }
+}
+
+/// Scores as they are compared: by strategy, tasks of the group, memory and CPU left.
+fn explanation(why: &Why) -> Vec<String> {
+    let row = |row: &Row| match &row.verdict {
+        Err(refusal) => format!("{} {refusal}", short(&row.instance)),
+        Ok(score) => format!(
+            "{} {:?} group={} memory={} cpu={}",
+            short(&row.instance),
+            score.by_strategy,
+            score.same_group,
+            score.memory_mib_free_after.0,
+            score.cpu_units_free_after.0
+        ),
+    };
+    let winner = why.winner.map(|winner| {
+        let over = winner.over.map_or("none".to_owned(), |over| short(&over));
+        format!(
+            "chosen {} by {:?} over {over}",
+            short(&winner.instance),
+            winner.by
+        )
+    });
+    why.rows.iter().map(row).chain(winner).collect()
+}
+
+fn rules(words: &Words<'_>, expression: &str) -> Result<Rules, RuleError> {
+    let strategy = |text: &str| {
+        let (kind, field) = text.split_once(':').unwrap_or((text, ""));
+        Strategy::parse(kind, field)
+    };
+    let mut constraints = Vec::new();
+    if words.text("distinct", "no") == "yes" {
+        constraints.push(Constraint::parse("distinctInstance", "")?);
+    }
+    if !expression.is_empty() {
+        constraints.push(Constraint::parse("memberOf", expression)?);
+    }
+    Ok(Rules {
+        constraints,
+        strategies: words
+            .list("strategies")
+            .map(strategy)
+            .collect::<Result<_, _>>()?,
+    })
 }
 
 fn placement(placed: &quorate_core::placement::Placement) -> String {

@@ -19,11 +19,12 @@ macro_rules! variants {
 }
 
 variants!(Command, COMMANDS, command: CreateCluster, DeleteCluster, RegisterDefinition, DeregisterDefinition, StartTasks,
-    StopTask, RegisterInstance, Disconnect, DeregisterInstance, LoseInstance, Observe, ExpireStops, Forget, RecordNode);
+    StopTask, RegisterInstance, Disconnect, DeregisterInstance, PutAttributes, DeleteAttributes, SetDraining, LoseInstance, Observe, ExpireStops, Forget, RecordNode);
 variants!(Rejection, REJECTIONS, rejection: ClusterNotFound, ClusterInactive, ClusterHasInstances, ClusterHasTasks,
     DefinitionNotFound, DefinitionInactive, TokenConflict, NoLongerFits, TaskNotFound, InstanceNotFound, InstanceInactive,
-    InstanceHasTasks, InstanceElsewhere, StaleSession, NodeHasOtherStore);
-variants!(Refusal, REFUSALS, refusal: NotActive, AgentDisconnected, Overcommitted, Cpu, Memory, Ports, Attribute);
+    InstanceHasTasks, TooManyAttributes, InstanceElsewhere, StaleSession, NodeHasOtherStore);
+variants!(Refusal, REFUSALS, refusal: NotActive, AgentDisconnected, Overcommitted, Cpu, Memory, Ports, Gpu, Attribute, MemberOf,
+    DistinctInstance);
 
 /// What has been shown.
 #[derive(Default)]

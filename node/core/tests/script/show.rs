@@ -119,6 +119,9 @@ fn of_task(task: &Task) -> String {
     if let Some(code) = task.stop_code {
         write!(text, "\n{}: {}", code.as_str(), task.stopped_reason).expect("writing to memory");
     }
+    if task.has_health_check() {
+        write!(text, "\nhealth {}", task.health().as_str()).expect("writing to memory");
+    }
     for container in &task.containers {
         text.push('\n');
         text.push_str(&of_container(container));
@@ -148,6 +151,13 @@ fn of_container(container: &Container) -> String {
         .map(|one| format!("{}:{}", one.container_port, port(&one.host)));
     add("bindings", bindings.collect::<Vec<_>>().join(","));
     add("reason", container.reason.clone());
+    add(
+        "health",
+        container
+            .health
+            .map(|health| health.as_str().to_owned())
+            .unwrap_or_default(),
+    );
     text
 }
 
@@ -162,8 +172,18 @@ fn of_instance(instance: &Instance) -> String {
     } else {
         ""
     };
+    let custom: Vec<String> = instance
+        .custom_attributes
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let custom = if custom.is_empty() {
+        String::new()
+    } else {
+        format!("\ncustom {}", custom.join(" "))
+    };
     format!(
-        "{} {link}{overcommitted} session={} node={} incarnation={} changes={} link_changed={} dynamic_cursor={}\nregistered {}\nreserved {}",
+        "{} {link}{overcommitted} session={} node={} incarnation={} changes={} link_changed={} dynamic_cursor={}\nregistered {}\nreserved {}{custom}",
         instance.status.as_str(),
         short(&instance.session),
         instance.node,
@@ -178,8 +198,12 @@ fn of_instance(instance: &Instance) -> String {
 
 fn of_resources(resources: &Resources) -> String {
     let ports: Vec<String> = resources.ports.iter().map(port).collect();
+    let gpus = match resources.gpus {
+        0 => String::new(),
+        count => format!(" gpus={count}"),
+    };
     format!(
-        "cpu={} memory={} ports={}",
+        "cpu={} memory={}{gpus} ports={}",
         resources.cpu_units,
         resources.memory_mib,
         ports.join(",")

@@ -3,16 +3,26 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use quorate_core::placement::{Need, Placement};
+use quorate_core::placement::{Constraint, Measure, Need, Over, Placement, Strategy, lot};
 use quorate_core::state::{HostPort, Instance, InstanceStatus, Task, TaskStatus};
 use quorate_core::{Problem, State};
+
+use super::wish::Said;
+
+/// A problem, and its expression as the judge reads it.
+pub(crate) struct Case<'a> {
+    pub(crate) problem: &'a Problem<'a>,
+    pub(crate) said: Option<&'a Said>,
+}
 
 /// What is on an instance: the state's tasks, and those the plan has put there before.
 struct Load {
     cpu_units: u64,
     memory_mib: u64,
+    gpus: u64,
     ports: BTreeSet<HostPort>,
     mates: usize,
+    planned: usize,
 }
 
 fn load(problem: &Problem<'_>, instance: &Instance, earlier: &[Placement]) -> Load {
@@ -41,7 +51,9 @@ fn load(problem: &Problem<'_>, instance: &Instance, earlier: &[Placement]) -> Lo
             .map(|task| task.reserved.memory_mib)
             .sum::<u64>()
             + count * problem.need.memory_mib,
+        gpus: tasks.iter().map(|task| task.reserved.gpus).sum::<u64>() + count * problem.need.gpus,
         ports,
+        planned: mine.len(),
         mates: mine.len()
             + tasks
                 .iter()
@@ -51,28 +63,52 @@ fn load(problem: &Problem<'_>, instance: &Instance, earlier: &[Placement]) -> Lo
 }
 
 /// Whether one more task fits, and how it compares with other instances.
-fn score(
-    problem: &Problem<'_>,
-    instance: &Instance,
-    earlier: &[Placement],
-) -> Option<impl Ord + use<>> {
+fn score(case: &Case<'_>, instance: &Instance, earlier: &[Placement]) -> Option<impl Ord + use<>> {
+    let problem = case.problem;
     let Need {
         cpu_units,
         memory_mib,
+        gpus,
         ports,
         attributes,
     } = problem.need;
     let load = load(problem, instance, earlier);
     let has = &instance.registered;
     // More is held than there is: nothing may be added, however little it asks for.
-    let held = load.cpu_units <= has.cpu_units && load.memory_mib <= has.memory_mib;
+    let held = load.cpu_units <= has.cpu_units
+        && load.memory_mib <= has.memory_mib
+        && load.gpus <= has.gpus;
     let fits = load.cpu_units + cpu_units <= has.cpu_units
-        && load.memory_mib + memory_mib <= has.memory_mib;
+        && load.memory_mib + memory_mib <= has.memory_mib
+        && load.gpus + gpus <= has.gpus;
     let is_able = instance.status == InstanceStatus::Active
         && instance.connected
         && attributes
             .iter()
-            .all(|name| instance.attributes.keys().any(|has| has == name));
+            .all(|name| value(instance, name).is_some());
+    let is_alone = !problem
+        .rules
+        .constraints
+        .contains(&Constraint::DistinctInstance)
+        || load.mates == 0;
+    let mate = (load.planned > 0).then_some(problem.group);
+    let is_member = case
+        .said
+        .is_none_or(|said| said.holds(problem.state, instance, mate));
+    let chosen: Vec<u64> = problem
+        .rules
+        .strategies
+        .iter()
+        .map(|strategy| match strategy {
+            Strategy::Spread(Over::Instance) => load.mates as u64,
+            Strategy::Spread(Over::Attribute(name)) => {
+                crowd_at(problem, earlier, name, value(instance, name))
+            }
+            Strategy::Binpack(Measure::Cpu) => has.cpu_units.saturating_sub(load.cpu_units),
+            Strategy::Binpack(Measure::Memory) => has.memory_mib.saturating_sub(load.memory_mib),
+            Strategy::Random => lot(problem.seed, instance.id, load.planned as u32),
+        })
+        .collect();
     let mut taken = load.ports;
     let mut fixed = ports.iter().filter(|spec| spec.host_port != 0);
     let fixed_fit = fixed.all(|spec| {
@@ -96,10 +132,12 @@ fn score(
             })
         })
     });
-    (held && fits && is_able && fixed_fit && dynamic_fit).then(|| {
+    let can = held && fits && is_able && fixed_fit && dynamic_fit;
+    (can && is_alone && is_member).then(|| {
         let memory_left = has.memory_mib - load.memory_mib - memory_mib;
         let cpu_left = has.cpu_units - load.cpu_units - cpu_units;
         (
+            chosen,
             load.mates,
             Reverse(memory_left),
             Reverse(cpu_left),
@@ -108,17 +146,44 @@ fn score(
     })
 }
 
+fn value<'a>(instance: &'a Instance, name: &str) -> Option<&'a str> {
+    let mut all = instance
+        .custom_attributes
+        .iter()
+        .chain(instance.attributes.iter());
+    all.find(|(has, _)| *has == name)
+        .map(|(_, value)| value.as_str())
+}
+
+/// How many tasks of the group are on instances with that value; no attribute is an empty one.
+fn crowd_at(problem: &Problem<'_>, earlier: &[Placement], name: &str, wanted: Option<&str>) -> u64 {
+    let mut count = 0;
+    for instance in problem.state.instances() {
+        if instance.cluster == *problem.cluster
+            && value(instance, name).unwrap_or("") == wanted.unwrap_or("")
+        {
+            count += load(problem, instance, earlier).mates as u64;
+        }
+    }
+    count
+}
+
+/// Whether one task fits on an instance.
+pub(crate) fn takes(case: &Case<'_>, instance: &Instance) -> bool {
+    score(case, instance, &[]).is_some()
+}
+
 /// The instance that the next task must go to.
 pub(crate) fn best(
-    problem: &Problem<'_>,
+    case: &Case<'_>,
     earlier: &[Placement],
 ) -> Option<quorate_core::ids::InstanceId> {
-    let all = problem
+    let all = case
+        .problem
         .state
         .instances()
-        .filter(|instance| instance.cluster == *problem.cluster);
-    let fitting =
-        all.filter_map(|instance| Some((score(problem, instance, earlier)?, instance.id)));
+        .filter(|instance| instance.cluster == *case.problem.cluster);
+    let fitting = all.filter_map(|instance| Some((score(case, instance, earlier)?, instance.id)));
     fitting.min_by(|a, b| a.0.cmp(&b.0)).map(|(_, id)| id)
 }
 

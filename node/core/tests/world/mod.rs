@@ -1,6 +1,8 @@
 //! A small world for properties: few names, so that random commands meet; and logs of such commands.
 
+pub(crate) mod crowd;
 pub(crate) mod judge;
+pub(crate) mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,23 +12,24 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use quorate_core::command::{
-    Applied, ClientToken, ContainerObserved, NewContainer, NewInstance, NewTask, Reservation,
-    TaskObserved,
+    Applied, ClientToken, ContainerObserved, InstanceAttribute, NewContainer, NewInstance, NewTask,
+    Reservation, TaskObserved,
 };
 use quorate_core::documents::{DefinitionSpec, Document, Protocol};
 use quorate_core::ids::{
     ClusterName, ContainerId, DefinitionId, Family, InstanceId, NodeId, RequestId, SessionId,
     StoreId, TaskId,
 };
+use quorate_core::placement::ZONE;
 use quorate_core::state::{
-    ContainerStatus, HostPort, InstanceVersion, PortRange, Resources, StopCode, TaskStatus,
+    ContainerStatus, Health, HostPort, InstanceVersion, PortRange, Resources, StopCode, TaskStatus,
 };
 use quorate_core::{Command, Entry, Item, Millis, State, apply};
 
 /// Requests that nothing else in a log has.
 const OWN_REQUESTS: u128 = 1_000_000;
 /// Few enough dynamic ports that they run out.
-const DYNAMIC: PortRange = PortRange {
+pub(crate) const DYNAMIC: PortRange = PortRange {
     first: 61_000,
     last: 61_003,
 };
@@ -97,6 +100,7 @@ fn new_task() -> impl Strategy<Value = NewTask> {
                 reserved: Reservation {
                     cpu_units,
                     memory_mib,
+                    gpus: 0,
                     ports,
                 },
                 containers: ["a", "b"].map(|name| container(id, name)).to_vec(),
@@ -126,6 +130,7 @@ pub(crate) fn container(task: TaskId, name: &str) -> NewContainer {
         memory_mib: 0,
         memory_reservation_mib: 0,
         bindings: Vec::new(),
+        has_health_check: name == "a",
     }
 }
 
@@ -135,7 +140,7 @@ fn new_instance() -> impl Strategy<Value = NewInstance> {
         select(vec![300_u64, 1000, 2000]),
     );
     let attributes = btree_map(
-        select(vec!["gpu".to_owned(), "arm".to_owned()]),
+        select(vec!["gpu".to_owned(), "arm".to_owned(), ZONE.to_owned()]),
         text(),
         0..2,
     );
@@ -166,6 +171,7 @@ fn new_instance() -> impl Strategy<Value = NewInstance> {
                 resources: Resources {
                     cpu_units,
                     memory_mib,
+                    gpus: 0,
                     ports,
                 },
                 dynamic_ports: DYNAMIC,
@@ -217,9 +223,14 @@ fn container_observed() -> impl Strategy<Value = ContainerObserved> {
         text(),
         option::of(0..3),
         text(),
+        option::of(select(vec![
+            Health::Unknown,
+            Health::Healthy,
+            Health::Unhealthy,
+        ])),
     );
     parts.prop_map(
-        |(name, status, runtime_id, exit_code, reason)| ContainerObserved {
+        |(name, status, runtime_id, exit_code, reason, health)| ContainerObserved {
             name: name.into(),
             status,
             runtime_id,
@@ -227,6 +238,7 @@ fn container_observed() -> impl Strategy<Value = ContainerObserved> {
             reason,
             image_digest: String::new(),
             bindings: Vec::new(),
+            health,
         },
     )
 }
@@ -255,6 +267,10 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         3 => (task(), text()).prop_map(|(task, reason)| Command::StopTask { task, code: StopCode::UserInitiated, reason }),
         4 => new_instance().prop_map(|new| Command::RegisterInstance(Box::new(new))),
         1 => (instance(), session()).prop_map(|(instance, session)| Command::Disconnect { instance, session }),
+        1 => vec(attribute(), 1..3).prop_map(|attributes| Command::PutAttributes { attributes }),
+        1 => vec(attribute(), 1..3).prop_map(|attributes| Command::DeleteAttributes { attributes }),
+        1 => (vec(instance(), 0..3), any::<bool>())
+            .prop_map(|(instances, is_draining)| Command::SetDraining { instances, is_draining }),
         1 => (instance(), any::<bool>()).prop_map(|(instance, force)| Command::DeregisterInstance { instance, force }),
         1 => (instance(), session()).prop_map(|(instance, session)| Command::LoseInstance { instance, session }),
         10 => (instance(), session(), vec(observed(), 0..4))
@@ -263,6 +279,16 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         2 => vec(task(), 0..3).prop_map(|tasks| Command::Forget { tasks }),
         1 => node,
     ]
+}
+
+pub(crate) fn attribute() -> impl Strategy<Value = InstanceAttribute> {
+    let name = select(vec!["gpu".to_owned(), "arm".to_owned(), ZONE.to_owned()]);
+    let parts = (instance(), name, text());
+    parts.prop_map(|(instance, name, value)| InstanceAttribute {
+        instance,
+        name,
+        value,
+    })
 }
 
 fn register_definition() -> Command {
@@ -299,32 +325,13 @@ pub(crate) fn log() -> impl Strategy<Value = Vec<Entry>> {
 }
 
 /// Two clusters, a definition and two instances.
-fn beginning() -> Entry {
+pub(crate) fn beginning() -> Entry {
     let create = |name: &str| Command::CreateCluster {
         name: name.parse().unwrap(),
         tags: Vec::new(),
         document: Document::default(),
     };
-    let register = |number: u128| {
-        Command::RegisterInstance(Box::new(NewInstance {
-            id: InstanceId::from_u128(number),
-            returning: false,
-            cluster: ClusterName::default_cluster(),
-            token: format!("of {}", InstanceId::from_u128(number)),
-            session: SessionId::from_u128(1),
-            node: NodeId(1),
-            resources: Resources {
-                cpu_units: 1000,
-                memory_mib: 1000,
-                ports: BTreeSet::new(),
-            },
-            dynamic_ports: DYNAMIC,
-            attributes: BTreeMap::new(),
-            tags: Vec::new(),
-            version: InstanceVersion::default(),
-            hostname: String::new(),
-        }))
-    };
+    let register = |number| Command::RegisterInstance(Box::new(plain(number)));
     let commands = [
         create("default"),
         create("other"),
@@ -341,6 +348,30 @@ fn beginning() -> Entry {
                 command,
             })
             .collect(),
+    }
+}
+
+/// An instance of the default cluster that nothing is special about.
+pub(crate) fn plain(number: u128) -> NewInstance {
+    let id = InstanceId::from_u128(number);
+    NewInstance {
+        id,
+        returning: false,
+        cluster: ClusterName::default_cluster(),
+        token: format!("of {id}"),
+        session: SessionId::from_u128(1),
+        node: NodeId(1),
+        resources: Resources {
+            cpu_units: 1000,
+            memory_mib: 1000,
+            gpus: 0,
+            ports: BTreeSet::new(),
+        },
+        dynamic_ports: DYNAMIC,
+        attributes: BTreeMap::new(),
+        tags: Vec::new(),
+        version: InstanceVersion::default(),
+        hostname: String::new(),
     }
 }
 

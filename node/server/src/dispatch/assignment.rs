@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_core::documents::{ContainerSpec, Launch, Overrides};
+use quorate_core::documents::{ContainerSpec, HealthCheck, Launch, Overrides};
 use quorate_core::ids::TaskId;
 use quorate_core::state::{Container, DesiredStatus, PortBinding, Task};
 use quorate_core::{Realm, State};
@@ -107,6 +107,17 @@ fn container(
         readonly_root: spec.readonly_root,
         container_arn: realm.container(&task.cluster, task.id, placed.id),
         hostname: spec.hostname.clone(),
+        health_check: spec.health_check.as_ref().map(health_check),
+    }
+}
+
+fn health_check(check: &HealthCheck) -> wire::HealthCheck {
+    wire::HealthCheck {
+        command: check.command.clone(),
+        interval_s: signed(check.interval_s),
+        timeout_s: signed(check.timeout_s),
+        retries: signed(check.retries),
+        start_period_s: signed(check.start_period_s),
     }
 }
 

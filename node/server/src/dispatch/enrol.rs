@@ -132,6 +132,7 @@ pub(super) fn refusal(rejection: &Rejection) -> Refused {
         | Rejection::NoLongerFits { .. }
         | Rejection::TaskNotFound(_)
         | Rejection::InstanceHasTasks(_)
+        | Rejection::TooManyAttributes(_)
         | Rejection::NodeHasOtherStore { .. } => {
             unreachable!("no command of an agent comes to {rejection:?}")
         }

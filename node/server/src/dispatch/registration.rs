@@ -82,7 +82,7 @@ fn short(what: &str, text: String) -> Result<String, Invalid> {
     Ok(text)
 }
 
-/// CPU and MEMORY have to be there; kinds of resources that are not known here are left to newer nodes.
+/// CPU and MEMORY have to be there, GPU may be; kinds of resources that are not known here are left to newer nodes.
 fn resources(stated: &[wire::Resource]) -> Result<Resources, Invalid> {
     let mut ports = BTreeSet::new();
     for (name, protocol) in [("PORTS", Protocol::Tcp), ("PORTS_UDP", Protocol::Udp)] {
@@ -98,6 +98,7 @@ fn resources(stated: &[wire::Resource]) -> Result<Resources, Invalid> {
     Ok(Resources {
         cpu_units: amount(stated, "CPU")?,
         memory_mib: amount(stated, "MEMORY")?,
+        gpus: optional(stated, "GPU")?,
         ports,
     })
 }
@@ -106,6 +107,14 @@ fn amount(stated: &[wire::Resource], name: &str) -> Result<u64, Invalid> {
     let stated = stated.iter().find(|resource| resource.name == name);
     let amount = stated.and_then(|resource| u64::try_from(resource.integer).ok());
     amount.ok_or_else(|| Invalid(format!("resource {name} is missing or negative")))
+}
+
+fn optional(stated: &[wire::Resource], name: &str) -> Result<u64, Invalid> {
+    if stated.iter().any(|resource| resource.name == name) {
+        amount(stated, name)
+    } else {
+        Ok(0)
+    }
 }
 
 fn dynamic_ports(first: u32, last: u32) -> Result<PortRange, Invalid> {

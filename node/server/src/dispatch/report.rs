@@ -3,7 +3,7 @@
 use quorate_core::Millis;
 use quorate_core::command::{ContainerObserved, TaskObserved};
 use quorate_core::documents::Protocol;
-use quorate_core::state::{ContainerStatus, HostPort, PortBinding, StopCode, TaskStatus};
+use quorate_core::state::{ContainerStatus, Health, HostPort, PortBinding, StopCode, TaskStatus};
 use quorate_proto::agent as wire;
 
 use super::registration::Invalid;
@@ -79,7 +79,22 @@ fn container(seen: wire::ContainerObserved) -> Result<ContainerObserved, Invalid
         reason: cut(&seen.reason, REASON_MAX_CHARS),
         image_digest: cut(&seen.image_digest, ENGINE_TEXT_MAX_CHARS),
         bindings: bindings?,
+        health: health(&seen.health)?,
     })
+}
+
+/// An agent of before health checks says nothing.
+fn health(text: &str) -> Result<Option<Health>, Invalid> {
+    match text {
+        "" => Ok(None),
+        "UNKNOWN" => Ok(Some(Health::Unknown)),
+        "HEALTHY" => Ok(Some(Health::Healthy)),
+        "UNHEALTHY" => Ok(Some(Health::Unhealthy)),
+        other => {
+            let text = cut(other, ENGINE_TEXT_MAX_CHARS);
+            Err(Invalid(format!("health {text:?} is not known")))
+        }
+    }
 }
 
 fn binding(seen: wire::PortMapping) -> Result<PortBinding, Invalid> {
@@ -132,6 +147,7 @@ mod tests {
                 name: "main".into(),
                 status: "STOPPED".into(),
                 exit_code: Some(137),
+                health: "UNHEALTHY".into(),
                 reason: "x".repeat(5000),
                 bindings: vec![wire::PortMapping {
                     container_port: 80,
@@ -159,6 +175,7 @@ mod tests {
         );
         let container = &observed.containers[0];
         assert_eq!(container.exit_code, Some(137));
+        assert_eq!(container.health, Some(Health::Unhealthy));
         assert_eq!(container.bindings[0].host.port, 61_000);
         assert_eq!(container.reason.len(), REASON_MAX_CHARS);
     }
@@ -173,6 +190,7 @@ mod tests {
         assert!(wrong(|seen| seen.task_id = "7".into()).contains("task id"));
         assert!(wrong(|seen| seen.status = "STOPPING".into()).contains("STOPPING"));
         assert!(wrong(|seen| seen.containers[0].status = "DEAD".into()).contains("DEAD"));
+        assert!(wrong(|seen| seen.containers[0].health = "FINE".into()).contains("FINE"));
         assert!(wrong(|seen| seen.containers[0].bindings[0].host_port = 0).contains("80:0"));
         assert!(
             wrong(|seen| seen.containers[0].bindings[0].protocol = "sctp".into()).contains("sctp")

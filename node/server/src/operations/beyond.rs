@@ -1,13 +1,11 @@
 //! What a task definition may ask for and agents cannot give yet. It may be registered and described, but a task that would run
 //! without it is not started: a missing volume or secret must not be found out by the program.
 //!
-//! Not on these lists, because a program runs the same without them: where logs go, health checks (tasks show UNKNOWN), roles,
-//! timeouts of starting. Whoever teaches an agent one of these takes it off its list.
+//! Not on these lists, because a program runs the same without them: where logs go, roles, timeouts of
+//! starting. Whoever teaches an agent one of these takes it off its list.
 
-use quorate_core::State;
 use quorate_core::documents::NetworkMode;
-use quorate_core::ids::ClusterName;
-use quorate_core::state::{InstanceStatus, TaskDefinition};
+use quorate_core::state::TaskDefinition;
 use serde_json::{Map, Value};
 
 /// Members of a definition.
@@ -36,7 +34,6 @@ const CONTAINER: &[&str] = &[
     "mountPoints",
     "pseudoTerminal",
     "repositoryCredentials",
-    "resourceRequirements",
     "restartPolicy",
     "secrets",
     "systemControls",
@@ -45,14 +42,7 @@ const CONTAINER: &[&str] = &[
 ];
 
 /// The first thing that `definition` asks for in vain, in words for the caller.
-pub(super) fn of(
-    state: &State,
-    cluster: &ClusterName,
-    definition: &TaskDefinition,
-) -> Option<String> {
-    if !definition.spec.member_of.is_empty() {
-        return Some("A memberOf constraint of the task definition".into());
-    }
+pub(super) fn of(definition: &TaskDefinition) -> Option<String> {
     if definition.spec.network_mode == NetworkMode::Awsvpc {
         return Some("networkMode awsvpc".into());
     }
@@ -68,7 +58,8 @@ pub(super) fn of(
         .or_else(|| containers.find_map(|container| said(container, CONTAINER)));
     member
         .map(|member| format!("{member} of the task definition"))
-        .or_else(|| platform(state, cluster, &document))
+        .or_else(|| resources(&document))
+        .or_else(|| platform(&document))
 }
 
 /// The first of `members` that says anything in `object`: empty texts, lists and objects, false and `none` do not.
@@ -86,23 +77,21 @@ pub(super) fn said(object: &Map<String, Value>, members: &[&'static str]) -> Opt
         .find(|member| object.get(*member).is_some_and(says))
 }
 
-/// Placement does not choose by platform yet: fine where all instances are of the wanted one, refused where one is not.
-fn platform(state: &State, cluster: &ClusterName, document: &Map<String, Value>) -> Option<String> {
-    let platform = document.get("runtimePlatform")?;
-    let family = platform["operatingSystemFamily"]
-        .as_str()
-        .unwrap_or("LINUX");
-    if family != "LINUX" {
-        return Some(format!("operatingSystemFamily {family}"));
-    }
-    let wanted = platform["cpuArchitecture"].as_str()?;
-    let live = state
-        .instances_in(cluster)
-        .filter(|instance| instance.status != InstanceStatus::Inactive);
-    let mut architectures =
-        live.filter_map(|instance| instance.attributes.get("ecs.cpu-architecture"));
-    let other = architectures.find(|architecture| !architecture.eq_ignore_ascii_case(wanted))?;
-    Some(format!(
-        "cpuArchitecture {wanted} in a cluster with {other} instances"
-    ))
+/// GPUs are counted where an instance says that it has some; other resources are not known.
+fn resources(document: &Map<String, Value>) -> Option<String> {
+    let containers = document.get("containerDefinitions")?.as_array()?;
+    let requirements = containers
+        .iter()
+        .filter_map(|container| container["resourceRequirements"].as_array());
+    let mut kinds = requirements
+        .flatten()
+        .filter_map(|requirement| requirement["type"].as_str());
+    let other = kinds.find(|kind| *kind != "GPU")?;
+    Some(format!("{other} in resourceRequirements"))
+}
+
+/// Our instances run Linux. Processors are a matter of placement.
+fn platform(document: &Map<String, Value>) -> Option<String> {
+    let family = document.get("runtimePlatform")?["operatingSystemFamily"].as_str()?;
+    (family != "LINUX").then(|| format!("operatingSystemFamily {family}"))
 }

@@ -171,6 +171,12 @@ impl Operations {
                     .await?;
                 Ok((Outcome::of(done.reply), done.state))
             }
+            Intent::ChangeSome { command, failures } => {
+                let (id, deadline) = (request.id, request.deadline);
+                let done = self.planner.change(id, command, deadline).await?;
+                let reply = done.reply;
+                Ok((Outcome { reply, failures }, done.state))
+            }
             Intent::Run { ask, missing } => {
                 let cluster = ask.cluster.clone();
                 let ran = self.planner.run(request.id, *ask, request.deadline).await?;

@@ -68,11 +68,18 @@ pub(super) fn check_list<T>(what: &str, list: &[T], max: usize) -> Result<(), Ex
         0 => Err(Exception::invalid_parameter(format!(
             "{what} cannot be empty."
         ))),
-        count if count > max => Err(Exception::invalid_parameter(format!(
-            "{what} can not have more than {max} entries."
-        ))),
-        _ => Ok(()),
+        _ => check_at_most(what, list, max),
     }
+}
+
+/// Refuses a list with more than `max` entries.
+pub(super) fn check_at_most<T>(what: &str, list: &[T], max: usize) -> Result<(), Exception> {
+    if list.len() > max {
+        return Err(Exception::invalid_parameter(format!(
+            "{what} can not have more than {max} entries."
+        )));
+    }
+    Ok(())
 }
 
 /// Refuses a text of more than `max` characters.

@@ -1,6 +1,7 @@
-//! Container instances: List, Describe, Deregister. They come to be by their agents, over another door.
+//! Container instances: List, Describe, UpdateState, Deregister. They come to be by their agents, over another door.
 
 use bytes::Bytes;
+use quorate_core::placement::Facts;
 use quorate_core::state::{Cluster, Instance, InstanceStatus};
 use quorate_core::{Command, Reply};
 use serde::{Deserialize, Serialize};
@@ -10,10 +11,12 @@ use super::input::{Input, check_list};
 use super::page::{Order, Paging};
 use super::render::instance::{Include, InstanceJson};
 use super::render::{self, Failure};
-use super::{Intent, Outcome, Scene, clusters, refusals};
+use super::{Intent, Outcome, Scene, clusters, placement, refusals};
 
 /// ECS: instances in one DescribeContainerInstances.
 const DESCRIBED_MAX: usize = 100;
+/// ECS: instances in one UpdateContainerInstancesState.
+const UPDATED_MAX: usize = 10;
 
 /// An instance of `cluster` by id or ARN. An ARN of another cluster is a mistake, a text that is neither names nothing.
 pub(super) fn find<'a>(
@@ -59,19 +62,20 @@ struct Listed {
 /// ListContainerInstances: all but INACTIVE ones unless asked otherwise, by id.
 pub(super) fn list(scene: &Scene<'_>, input: Input) -> Result<Bytes, Exception> {
     let filter: Filter = input.read()?;
-    if filter
-        .filter
-        .is_some_and(|expression| !expression.trim().is_empty())
-    {
-        return Err(refusals::unsupported(
-            "A filter in the cluster query language",
-        ));
-    }
+    let expression = placement::filter(filter.filter.as_deref())?;
     let cluster = clusters::existing(scene, filter.cluster.as_deref())?;
     let status = filter.status.as_deref();
-    let wanted = |instance: &&Instance| match status {
-        Some(status) => instance.status.as_str() == status,
-        None => instance.status != InstanceStatus::Inactive,
+    let wanted = |instance: &&Instance| {
+        let facts = Facts {
+            state: scene.state,
+            instance,
+            planned: None,
+        };
+        let is_in_status = match status {
+            Some(status) => instance.status.as_str() == status,
+            None => instance.status != InstanceStatus::Inactive,
+        };
+        is_in_status && expression.as_ref().is_none_or(|it| it.holds(&facts))
     };
     let instances = scene.state.instances_in(&cluster.name).filter(wanted);
     let page = filter
@@ -132,6 +136,70 @@ pub(super) fn describe(scene: &Scene<'_>, input: Input) -> Result<Bytes, Excepti
 /// What is said of an instance that does not exist.
 pub(super) fn missing(scene: &Scene<'_>, cluster: &Cluster, text: &str) -> Failure {
     Failure::missing_in(scene.realm, &cluster.name, "container-instance", text)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct UpdateState {
+    cluster: Option<String>,
+    container_instances: Vec<String>,
+    status: String,
+}
+
+/// UpdateContainerInstancesState: ACTIVE or DRAINING; each instance succeeds or fails by itself.
+pub(super) fn update_state(scene: &Scene<'_>, input: Input) -> Result<Intent, Exception> {
+    let update: UpdateState = input.read()?;
+    check_list(
+        "Container instances",
+        &update.container_instances,
+        UPDATED_MAX,
+    )?;
+    let is_draining = match update.status.as_str() {
+        "DRAINING" => true,
+        "ACTIVE" => false,
+        _ => {
+            return Err(Exception::invalid_parameter(
+                "Container instance status can be ACTIVE or DRAINING.",
+            ));
+        }
+    };
+    let cluster = clusters::existing(scene, update.cluster.as_deref())?;
+    let (mut instances, mut failures) = (Vec::new(), Vec::new());
+    for text in &update.container_instances {
+        match find(scene, cluster, text)? {
+            None => failures.push(missing(scene, cluster, text)),
+            Some(instance) if instance.status == InstanceStatus::Inactive => {
+                failures.push(Failure {
+                    arn: scene.realm.instance(&cluster.name, instance.id),
+                    reason: "INACTIVE".into(),
+                    detail: None,
+                });
+            }
+            Some(instance) => instances.push(instance.id),
+        }
+    }
+    if instances.is_empty() {
+        let reply = Reply::Instances(instances);
+        return Ok(Intent::Already(Outcome { reply, failures }));
+    }
+    let command = Command::SetDraining {
+        instances,
+        is_draining,
+    };
+    Ok(Intent::ChangeSome { command, failures })
+}
+
+/// The answer of UpdateContainerInstancesState.
+pub(super) fn state_updated(scene: &Scene<'_>, outcome: &Outcome) -> Result<Bytes, Exception> {
+    let Reply::Instances(ids) = &outcome.reply else {
+        return Err(outcome.strange());
+    };
+    let instances = ids.iter().filter_map(|id| scene.state.instance(id));
+    let show = |instance| InstanceJson::of(scene.state, scene.realm, instance, Include::default());
+    Ok(render::body(&Described {
+        container_instances: instances.map(show).collect(),
+        failures: outcome.failures.clone(),
+    }))
 }
 
 #[derive(Default, Deserialize)]

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::exception::Exception;
 use super::input::{Input, check_length, check_list};
 use super::overrides::TaskOverrides;
+use super::placement::Wishes;
 use super::render::task::TaskJson;
 use super::render::{self, Failure};
 use super::tasks::TasksAnswer;
@@ -54,24 +55,10 @@ struct Wanted {
     launch_type: Option<String>,
     platform_version: String,
     capacity_provider_strategy: Vec<Value>,
-    placement_constraints: Vec<Value>,
-    placement_strategy: Vec<Strategy>,
+    #[serde(flatten)]
+    placement: Wishes,
     network_configuration: Map<String, Value>,
     volume_configurations: Vec<Value>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Strategy {
-    r#type: String,
-    field: String,
-}
-
-impl Strategy {
-    /// Whether it is what placement does anyway: the fewest tasks of the group on each instance.
-    fn is_default(&self) -> bool {
-        self.r#type == "spread" && matches!(self.field.as_str(), "instanceId" | "host")
-    }
 }
 
 /// RunTask: as many tasks as asked for, wherever there is room.
@@ -98,7 +85,7 @@ pub(super) fn run(scene: &Scene<'_>, mut input: Input) -> Result<Intent, Excepti
     if live.next().is_none() {
         return Err(Exception::no_container_instances());
     }
-    let mut ask = wanted.ask(scene, cluster, definition)?;
+    let mut ask = wanted.ask(cluster, definition)?;
     (ask.count, ask.token) = (count, token);
     Ok(Intent::Run {
         ask: Box::new(ask),
@@ -125,7 +112,7 @@ pub(super) fn start(scene: &Scene<'_>, input: Input) -> Result<Intent, Exception
             None => missing.push(instances::missing(scene, cluster, text)),
         }
     }
-    let mut ask = wanted.ask(scene, cluster, definition)?;
+    let mut ask = wanted.ask(cluster, definition)?;
     (ask.count, ask.place) = (chosen.len(), Place::On(chosen));
     Ok(Intent::Run {
         ask: Box::new(ask),
@@ -197,11 +184,11 @@ impl Wanted {
                 "Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.",
             ));
         }
+        self.placement.check()?;
         self.refuse_unsupported()
     }
 
     fn refuse_unsupported(&self) -> Result<(), Exception> {
-        let is_default = self.placement_strategy.iter().all(Strategy::is_default);
         let latest = matches!(self.platform_version.as_str(), "" | "LATEST");
         let asked = [
             (
@@ -211,14 +198,6 @@ impl Wanted {
             (
                 "capacityProviderStrategy",
                 !self.capacity_provider_strategy.is_empty(),
-            ),
-            (
-                "placementConstraints",
-                !self.placement_constraints.is_empty(),
-            ),
-            (
-                "placementStrategy other than spread over instanceId",
-                !is_default,
             ),
             (
                 "networkConfiguration",
@@ -266,13 +245,8 @@ impl Wanted {
     }
 
     /// The ask for one task anywhere.
-    fn ask(
-        self,
-        scene: &Scene<'_>,
-        cluster: &Cluster,
-        definition: &TaskDefinition,
-    ) -> Result<RunAsk, Exception> {
-        if let Some(what) = beyond::of(scene.state, &cluster.name, definition) {
+    fn ask(self, cluster: &Cluster, definition: &TaskDefinition) -> Result<RunAsk, Exception> {
+        if let Some(what) = beyond::of(definition) {
             return Err(refusals::unsupported(&what));
         }
         let overrides = TaskOverrides::parse(&self.overrides, &definition.spec)?;
@@ -292,6 +266,7 @@ impl Wanted {
             enable_execute_command: self.enable_execute_command,
             token: None,
             place: Place::Anywhere,
+            rules: self.placement.rules(&definition.spec)?,
         })
     }
 

@@ -3,6 +3,7 @@
 //!
 //! A new operation: its function in the file of its noun, its row in the table, its tests beside the others.
 
+mod attributes;
 mod beyond;
 mod callers;
 mod carry;
@@ -16,6 +17,7 @@ pub mod model;
 mod nodes;
 mod overrides;
 mod page;
+mod placement;
 mod refusals;
 mod render;
 mod tasks;
@@ -92,6 +94,16 @@ const TABLE: &[Operation] = &[
     ),
     ecs("DescribeContainerInstances", Read(instances::describe)),
     ecs("ListContainerInstances", Read(instances::list)),
+    ecs(
+        "UpdateContainerInstancesState",
+        Write(instances::update_state, instances::state_updated),
+    ),
+    ecs("PutAttributes", Write(attributes::put, attributes::changed)),
+    ecs(
+        "DeleteAttributes",
+        Write(attributes::delete, attributes::changed),
+    ),
+    ecs("ListAttributes", Read(attributes::list)),
     // Other services, and our own.
     row("sts", "GetCallerIdentity", Identity),
     row("quorate", "ListNodes", Nodes),
@@ -170,6 +182,11 @@ impl Scene<'_> {
 enum Intent {
     /// A change in which nothing has to be placed.
     Change(Command),
+    /// The same for some of what was asked for; the rest failed.
+    ChangeSome {
+        command: Command,
+        failures: Vec<Failure>,
+    },
     /// Tasks to be placed; `missing` are places asked for that do not exist.
     Run {
         ask: Box<RunAsk>,

@@ -53,6 +53,10 @@ pub(super) fn rejection(rejection: &Rejection, state: &State, realm: &Realm) -> 
         Rejection::InstanceHasTasks(_) => {
             Exception::invalid_parameter("Found running tasks on the instance.")
         }
+        Rejection::TooManyAttributes(_) => Exception::new(
+            Kind::AttributeLimitExceeded,
+            "A container instance can have at most 10 custom attributes.",
+        ),
         // Refusals of what agents and nodes propose; no operation proposes it.
         Rejection::InstanceElsewhere { .. }
         | Rejection::StaleSession(_)
@@ -73,7 +77,13 @@ pub(super) fn failure(refused: &Refused, cluster: &ClusterName, realm: &Realm) -
         Refusal::Overcommitted => {
             Some("Its tasks hold more than it has since it was registered again.".into())
         }
-        Refusal::NotActive | Refusal::AgentDisconnected | Refusal::Cpu | Refusal::Memory => None,
+        Refusal::MemberOf(expression) => Some(format!("It does not satisfy: {expression}")),
+        Refusal::NotActive
+        | Refusal::AgentDisconnected
+        | Refusal::Cpu
+        | Refusal::Memory
+        | Refusal::Gpu
+        | Refusal::DistinctInstance => None,
     };
     Failure {
         arn: realm.instance(cluster, refused.instance),

@@ -3,7 +3,7 @@
 use quorate_core::command::{ClientToken, NewContainer, NewTask, Reservation};
 use quorate_core::documents::{Document, Launch, LaunchContainer, Overrides, Tags};
 use quorate_core::ids::{ClusterName, DefinitionId, InstanceId};
-use quorate_core::placement::{Need, Placement, Refused, place_on};
+use quorate_core::placement::{Need, Placement, Refused, Rules, place_on};
 use quorate_core::state::{HostPort, PortBinding, TaskDefinition};
 use quorate_core::{Command, Mint, Plan, Problem, State, place};
 
@@ -34,6 +34,8 @@ pub struct RunAsk {
     pub token: Option<ClientToken>,
     /// Where.
     pub place: Place,
+    /// Constraints and strategies, those of the definition included.
+    pub rules: Rules,
 }
 
 /// Where tasks may go.
@@ -66,6 +68,8 @@ pub(crate) fn decide(state: &State, ask: &RunAsk, mint: &mut Mint) -> Decision {
         cluster: &ask.cluster,
         need: &need,
         group: &ask.group,
+        rules: &ask.rules,
+        seed: mint.request().as_u128() as u64,
         count: ask.count,
     };
     let plan = match &ask.place {
@@ -122,6 +126,7 @@ fn new_task(
         reserved: Reservation {
             cpu_units: launch.cpu_reserved(),
             memory_mib: launch.memory_reserved(),
+            gpus: launch.gpus_reserved(),
             ports: placed.ports.clone(),
         },
         group: ask.group.clone(),
@@ -156,5 +161,6 @@ fn new_container(
         cpu_units: container.cpu_units,
         memory_mib: container.memory_mib,
         memory_reservation_mib: container.memory_reservation_mib,
+        has_health_check: container.health_check.is_some(),
     }
 }

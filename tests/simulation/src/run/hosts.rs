@@ -230,6 +230,7 @@ impl Host {
             ("ecs.os-type", "linux"),
             ("ecs.os-family", "LINUX"),
             ("ecs.cpu-architecture", "x86_64"),
+            ("ecs.capability.container-health-check", ""),
             ("ecs.capability.task-cpu-mem-limit", ""),
             ("quorate.runtime", "simulated"),
         ];

@@ -42,7 +42,7 @@ impl Mix {
         let patience_ms = rng.random_range(300..=3000);
         let images = [
             "run",
-            "run",
+            "sick:900",
             "job:400:0",
             "job:3000:7",
             "crash",

@@ -202,16 +202,21 @@ impl Wishing<'_> {
         let count = if self.rng.random_ratio(1, 4) { 2 } else { 1 };
         let containers: Vec<Value> = (0..count)
             .map(|number| {
+                let image = pick(self.rng, &self.mix.images);
                 let port = json!([{ "containerPort": 80 + number, "hostPort": 0 }]);
-                json!({
+                let mut container = json!({
                     "name": format!("m{number}"),
-                    "image": pick(self.rng, &self.mix.images),
+                    "image": image,
                     "memory": 64 << self.rng.random_range(0..4),
                     "cpu": 64 << self.rng.random_range(0..4),
                     "essential": number == 0 || self.rng.random_ratio(1, 2),
                     "stopTimeout": self.rng.random_range(1..=3),
                     "portMappings": if self.rng.random_ratio(1, 2) { port } else { json!([]) },
-                })
+                });
+                if image.starts_with("sick") {
+                    container["healthCheck"] = json!({ "command": ["CMD", "well"] });
+                }
+                container
             })
             .collect();
         json!({

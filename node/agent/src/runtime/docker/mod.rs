@@ -1,6 +1,7 @@
 //! Containers by a Docker engine. The labels of a container are all that is remembered of it; its name, made of task and
 //! container, is what keeps a second one from being made.
 
+mod health;
 mod labels;
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,7 +14,8 @@ use bollard::body_full;
 use bollard::errors::Error as EngineError;
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerState, ContainerSummary,
-    ContainerSummaryStateEnum, HostConfig, HostConfigLogConfig, PortBinding,
+    ContainerSummaryStateEnum, HealthConfig, HealthStatusEnum, HostConfig, HostConfigLogConfig,
+    PortBinding,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, CreateImageOptionsBuilder, EventsOptionsBuilder,
@@ -27,13 +29,15 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ContainerSpec, Exit, Key, NetworkMode, Port, Runtime, RuntimeError, Seen, Sighting, StartError,
-    Started, StopSignal,
+    ContainerSpec, Exit, Health, HealthStatus, Key, NetworkMode, Port, Runtime, RuntimeError, Seen,
+    Sighting, StartError, Started, StopSignal,
 };
 use crate::clock;
 
 /// An engine that needs longer than this for its version is no engine to start tasks on.
 const ANSWER_WAIT: Duration = Duration::from_secs(3);
+/// What is worth a look. Each run of a health check makes several events of its own, which are not.
+const EVENTS: [&str; 5] = ["create", "start", "die", "destroy", "health_status"];
 /// Pause before events are asked for again after the engine went away.
 const EVENTS_AGAIN: Duration = Duration::from_secs(1);
 /// Billionths of a CPU, Docker's unit, in one of ECS's 1024ths.
@@ -44,8 +48,16 @@ const MIB: u64 = 1024 * 1024;
 pub(crate) struct Docker {
     engine: Engine,
     version: String,
-    /// An exited container is never started again, so it needs to be looked at once only.
-    exits: Mutex<BTreeMap<String, Exit>>,
+    /// By id, what looking at containers one by one has told.
+    looked: Mutex<BTreeMap<String, Looked>>,
+}
+
+/// What need not be looked at again.
+enum Looked {
+    /// An exited container is never started again.
+    Ended(Exit),
+    /// A list tells how well a container is, but not what its check printed: that is looked at when the first changes.
+    Checked(Health),
 }
 
 impl Docker {
@@ -60,7 +72,7 @@ impl Docker {
             Ok(Ok((engine, version))) => Ok(Self {
                 engine,
                 version,
-                exits: Mutex::default(),
+                looked: Mutex::default(),
             }),
             Ok(Err(error)) => Err(failed("reach the Docker engine")(error)),
             Err(late) => Err(RuntimeError::Docker {
@@ -188,6 +200,7 @@ impl Docker {
     }
 
     async fn sight(&self, summary: ContainerSummary) -> Result<Option<Sighting>, RuntimeError> {
+        let listed = health::of_summary(&summary);
         let (Some(id), Some(tag)) = (summary.id, summary.labels.as_ref().and_then(labels::tag))
         else {
             return Ok(None);
@@ -200,15 +213,37 @@ impl Docker {
             Some(ContainerSummaryStateEnum::REMOVING) => None,
             _ => Some(Seen::Running),
         };
+        let health = match (&state, listed) {
+            (Some(Seen::Running), Some(listed)) => Some(self.health(&id, listed).await?),
+            _ => None,
+        };
         Ok(state.map(|state| Sighting {
             tag,
             runtime_id: id,
             state,
+            health,
         }))
     }
 
+    /// How well a container is that was listed as `listed`.
+    async fn health(&self, id: &str, listed: HealthStatus) -> Result<Health, RuntimeError> {
+        if let Some(Looked::Checked(known)) = self.looked.lock().await.get(id)
+            && known.status == listed
+        {
+            return Ok(known.clone());
+        }
+        let health = match self.engine.inspect_container(id, None).await {
+            Ok(found) => health::of_state(&found.state.unwrap_or_default()),
+            Err(error) if is_status(&error, 404) => Health::default(),
+            Err(error) => return Err(failed("inspect a container")(error)),
+        };
+        let looked = Looked::Checked(health.clone());
+        self.looked.lock().await.insert(id.to_owned(), looked);
+        Ok(health)
+    }
+
     async fn exit(&self, id: &str) -> Result<Option<Exit>, RuntimeError> {
-        if let Some(exit) = self.exits.lock().await.get(id) {
+        if let Some(Looked::Ended(exit)) = self.looked.lock().await.get(id) {
             return Ok(Some(exit.clone()));
         }
         let state = match self.engine.inspect_container(id, None).await {
@@ -217,7 +252,8 @@ impl Docker {
             Err(error) => return Err(failed("inspect a container")(error)),
         };
         let exit = exit_of(&state);
-        self.exits.lock().await.insert(id.to_owned(), exit.clone());
+        let looked = Looked::Ended(exit.clone());
+        self.looked.lock().await.insert(id.to_owned(), looked);
         Ok(Some(exit))
     }
 }
@@ -244,7 +280,7 @@ impl Runtime for Docker {
             sightings
                 .extend(sighting.filter(|sighting| instances.contains(&sighting.tag.instance_id)));
         }
-        self.exits
+        self.looked
             .lock()
             .await
             .retain(|id, _| sightings.iter().any(|sighting| sighting.runtime_id == *id));
@@ -304,6 +340,7 @@ impl Runtime for Docker {
             let filters = HashMap::from([
                 ("type", vec!["container"]),
                 ("label", vec![labels::INSTANCE]),
+                ("event", EVENTS.to_vec()),
             ]);
             let mut events = Box::pin(self.engine.events(Some(
                 EventsOptionsBuilder::default().filters(&filters).build(),
@@ -353,6 +390,7 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         ),
         exposed_ports: Some(ports.iter().map(Port::to_string).collect()),
         labels: Some(labels::labels(spec)),
+        healthcheck: Some(health::config(spec.health_check.as_ref())),
         host_config: Some(host_config(spec, ports)),
         ..Default::default()
     }

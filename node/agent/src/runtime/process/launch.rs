@@ -23,7 +23,16 @@ pub(super) fn check(spec: &ContainerSpec) -> Result<(), String> {
 
 /// Becomes the process. Returns only if that failed.
 pub(super) fn exec(spec: &ContainerSpec, work: &Path) -> String {
-    let launch = match Launch::of(spec, work) {
+    become_one(Launch::of(spec, work), work)
+}
+
+/// Becomes a run of `words` beside the process: in its directory and environment, as its user. Returns only if that failed.
+pub(super) fn exec_beside(spec: &ContainerSpec, words: Vec<String>, work: &Path) -> String {
+    become_one(Launch::of_words(spec, words, work), work)
+}
+
+fn become_one(launch: Result<Launch, String>, work: &Path) -> String {
+    let launch = match launch {
         Ok(launch) => launch,
         Err(reason) => return reason,
     };
@@ -52,6 +61,33 @@ struct Launch {
 
 impl Launch {
     fn of(spec: &ContainerSpec, work: &Path) -> Result<Self, String> {
+        if is_sample_app(&spec.image) {
+            let words = ["quorate", "sample-app"].map(str::to_owned).into_iter();
+            let words = words.chain(spec.command.clone()).collect();
+            return Self::with(spec, words, work, |_, _| Ok("/proc/self/exe".into()));
+        }
+        let words = spec.entry_point.iter().chain(&spec.command);
+        let mut words: Vec<String> = words.cloned().collect();
+        if words.is_empty() {
+            words.push(spec.image.clone());
+        }
+        Self::of_words(spec, words, work)
+    }
+
+    /// Other words, of which there is one at least.
+    fn of_words(spec: &ContainerSpec, words: Vec<String>, work: &Path) -> Result<Self, String> {
+        let word = words[0].clone();
+        Self::with(spec, words, work, |environment, directory| {
+            find(&word, environment, directory)
+        })
+    }
+
+    fn with(
+        spec: &ContainerSpec,
+        words: Vec<String>,
+        work: &Path,
+        find: impl FnOnce(&BTreeMap<String, String>, &Path) -> Result<PathBuf, String>,
+    ) -> Result<Self, String> {
         let given = &spec.working_directory;
         let directory = if given.is_empty() {
             work.to_owned()
@@ -59,24 +95,7 @@ impl Launch {
             PathBuf::from(given)
         };
         let environment = environment(spec);
-        let (executable, words) = if is_sample_app(&spec.image) {
-            let words = ["quorate", "sample-app"]
-                .map(str::to_owned)
-                .into_iter()
-                .chain(spec.command.clone());
-            (PathBuf::from("/proc/self/exe"), words.collect())
-        } else {
-            let mut words: Vec<String> = spec
-                .entry_point
-                .iter()
-                .chain(&spec.command)
-                .cloned()
-                .collect();
-            if words.is_empty() {
-                words.push(spec.image.clone());
-            }
-            (find(&words[0], &environment, &directory)?, words)
-        };
+        let executable = find(&environment, &directory)?;
         let user = if spec.user.is_empty() {
             None
         } else {

@@ -6,9 +6,10 @@
 //! the network modes have no meaning here and are passed over.
 //!
 //! Every process runs under a shim (see [`shim`]), which outlives the agent and writes down how it ended. In the data directory:
-//! `containers/TASK-NAME/{spec.json, shim.json, stdout, stderr, work/}`, and `exits/TASK-NAME.json`.
+//! `containers/TASK-NAME/{spec.json, shim.json, stdout, stderr, work/}`, and `exits/TASK-NAME.json` and `health/TASK-NAME.json`.
 
 mod cgroup;
+mod check;
 mod launch;
 mod record;
 mod shim;
@@ -41,7 +42,8 @@ const SHIM: &str = "/proc/self/exe";
 const SHIM_WAIT: Duration = Duration::from_secs(20);
 /// The rest of a file name's 255 bytes is for the task's id, temporary names and cgroups.
 const NAME_MOST: usize = 128;
-/// Every exit changes the directory of exits; one look at it is a single call, however many processes there are.
+/// Every exit changes the directory of exits, and every change of health that of health; a look at one is a single call, however
+/// many processes there are.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The process runtime of one data directory.
@@ -70,10 +72,18 @@ impl Process {
             return Ok(None);
         };
         let state = self.state(files).map_err(system("look after a process"))?;
+        let health = match &spec.health_check {
+            None => None,
+            Some(_) => {
+                let said = files.health();
+                Some(said.map_err(system("read what a health check says"))?)
+            }
+        };
         Ok(Some(Sighting {
             tag: spec.tag,
             runtime_id: files.id().to_owned(),
             state,
+            health: health.map(Option::unwrap_or_default),
         }))
     }
 
@@ -211,11 +221,13 @@ impl Runtime for Process {
     }
 
     async fn watch(&self, poke: Arc<Notify>) -> Infallible {
-        let exits = self.home.join(record::EXITS);
+        let places = [record::EXITS, record::HEALTH].map(|place| self.home.join(place));
         let changed = || {
-            std::fs::metadata(&exits)
-                .and_then(|exits| exits.modified())
-                .ok()
+            places.each_ref().map(|place| {
+                std::fs::metadata(place)
+                    .and_then(|place| place.modified())
+                    .ok()
+            })
         };
         let mut known = changed();
         loop {

@@ -9,12 +9,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::durable;
-use crate::runtime::{ContainerSpec, Exit, Key};
+use crate::runtime::{ContainerSpec, Exit, Health, Key};
 
 /// Directory of running and ended processes.
 pub(super) const CONTAINERS: &str = "containers";
 /// Directory of exits; apart from the others so that one look sees whether there are more.
 pub(super) const EXITS: &str = "exits";
+/// Directory of what health checks say, apart from the others for the same reason.
+pub(super) const HEALTH: &str = "health";
 
 /// The files of one process.
 #[derive(Clone, Debug)]
@@ -23,6 +25,7 @@ pub(super) struct Files {
     home: PathBuf,
     directory: PathBuf,
     exit: PathBuf,
+    health: PathBuf,
 }
 
 impl Files {
@@ -39,6 +42,7 @@ impl Files {
             home: home.to_owned(),
             directory,
             exit: home.join(EXITS).join(format!("{id}.json")),
+            health: home.join(HEALTH).join(format!("{id}.json")),
         }
     }
 
@@ -89,9 +93,20 @@ impl Files {
         durable::write_by_way_of(&self.directory, &self.exit, &serde_json::to_vec(exit)?)
     }
 
+    /// What its health check says, once it has said something.
+    pub(super) fn health(&self) -> io::Result<Option<Health>> {
+        read(&self.health)
+    }
+
+    /// Writes down what its health check says, by the same way as its exit.
+    pub(super) fn write_health(&self, health: &Health) -> io::Result<()> {
+        durable::write_by_way_of(&self.directory, &self.health, &serde_json::to_vec(health)?)
+    }
+
     /// Removes everything; the exit last, since without it the rest would look lost.
     pub(super) fn remove(&self) -> io::Result<()> {
         durable::remove_dir(&self.directory)?;
+        durable::remove_file(&self.health)?;
         durable::remove_file(&self.exit)
     }
 }
@@ -100,21 +115,25 @@ impl Files {
 pub(super) fn prepare(home: &Path) -> io::Result<()> {
     fs::create_dir_all(home.join(CONTAINERS))?;
     fs::create_dir_all(home.join(EXITS))?;
+    fs::create_dir_all(home.join(HEALTH))?;
     let known = all(home)?;
     for files in &known {
         if files.spec()?.is_none() {
             files.remove()?;
         }
     }
-    clear_exits(home, &known)
+    clear_words(home, &known)
 }
 
-/// Removes exits that belong to none of `known`.
-fn clear_exits(home: &Path, known: &[Files]) -> io::Result<()> {
-    for entry in fs::read_dir(home.join(EXITS))? {
-        let path = entry?.path();
-        if !known.iter().any(|files| files.exit == path) {
-            durable::remove_file(&path)?;
+/// Removes exits and words of checks that belong to none of `known`.
+fn clear_words(home: &Path, known: &[Files]) -> io::Result<()> {
+    for directory in [EXITS, HEALTH] {
+        for entry in fs::read_dir(home.join(directory))? {
+            let path = entry?.path();
+            let is_its = |files: &Files| files.exit == path || files.health == path;
+            if !known.iter().any(is_its) {
+                durable::remove_file(&path)?;
+            }
         }
     }
     Ok(())
@@ -243,7 +262,7 @@ mod tests {
         std::thread::scope(|scope| {
             let shim = scope.spawn(|| (0..200).try_for_each(|_| files.write_exit(&exit)));
             while !shim.is_finished() {
-                clear_exits(home.path(), std::slice::from_ref(&files)).unwrap();
+                clear_words(home.path(), std::slice::from_ref(&files)).unwrap();
             }
             shim.join().unwrap().unwrap();
         });

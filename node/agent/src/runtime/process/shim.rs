@@ -2,8 +2,11 @@
 //! process left behind, and writes down how it ended. It is this executable run as `process-shim`.
 //!
 //! `process-shim run HOME ID` is the shim; `process-shim exec HOME ID CGROUP...` is its child, which enters the cgroups, leads a
-//! session of its own and becomes the task's process.
+//! session of its own and becomes the task's process. `process-shim check HOME ID CGROUP...` is one too, and becomes a run of its
+//! health check.
 
+use std::cell::Cell;
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -21,6 +24,7 @@ use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 use tokio::time::sleep;
 
 use super::cgroup::{Group, Limits};
+use super::check::carry_out;
 use super::launch;
 use super::record::{self, Files, ProcessMark, ShimRecord, Stat};
 use crate::clock;
@@ -28,6 +32,8 @@ use crate::runtime::{ContainerSpec, Exit, OUT_OF_MEMORY, StartError};
 
 /// What a shim says on its standard output once its process runs; anything else is the reason why it does not.
 pub(super) const STARTED: &str = "started";
+/// The role of a run of a health check.
+pub(super) const CHECK: &str = "check";
 /// The file in which a process that could not be started leaves the reason.
 const START_ERROR: &str = "start-error";
 /// What a shell exits with when there is nothing to run.
@@ -52,6 +58,7 @@ pub fn shim_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match role.to_str() {
         Some("run") => run(&files),
         Some("exec") => become_process(&files, cgroups),
+        Some(CHECK) => become_check(&files, cgroups),
         _ => ExitCode::from(USAGE),
     }
 }
@@ -97,7 +104,11 @@ async fn supervise(files: &Files) -> io::Result<()> {
     let signals = Signals::listen()?;
     let group = Group::create(files.id(), &Limits::of(&spec));
     let status = match start(files, &group) {
-        Ok(child) => guard(child, signals, &group).await,
+        Ok(child) => {
+            let running = Cell::new(None);
+            let checking = carry_out(spec.health_check.as_ref(), files, &group, &running);
+            guard(child, signals, &group, checking, &running).await
+        }
         Err(error) => Err(error),
     };
     sweep(&group).await;
@@ -134,7 +145,8 @@ fn start(files: &Files, group: &Group) -> io::Result<Child> {
     Ok(child)
 }
 
-fn pid(child: &Child) -> io::Result<Pid> {
+/// The number of a child that was not waited for.
+pub(super) fn pid(child: &Child) -> io::Result<Pid> {
     let number = child.id().and_then(|id| i32::try_from(id).ok());
     number
         .and_then(Pid::from_raw)
@@ -158,25 +170,38 @@ impl Signals {
     }
 }
 
-/// Waits for the process, and meanwhile does what the agent's signals ask for.
-async fn guard(mut child: Child, mut signals: Signals, group: &Group) -> io::Result<ExitStatus> {
+/// Waits for the process, and meanwhile checks how well it is and does what the agent's signals ask for.
+async fn guard(
+    mut child: Child,
+    mut signals: Signals,
+    group: &Group,
+    checking: impl Future<Output = Infallible>,
+    checked: &Cell<Option<Pid>>,
+) -> io::Result<ExitStatus> {
     let leader = pid(&child)?;
+    let mut checking = std::pin::pin!(checking);
+    let mut is_stopping = false;
     say(STARTED);
     loop {
         tokio::select! {
             status = child.wait() => return status,
-            _ = signals.stop.recv() => signal_all(leader, Signal::TERM),
+            // What is told to stop need not be well any more.
+            never = &mut checking, if !is_stopping => match never {},
+            _ = signals.stop.recv() => {
+                is_stopping = true;
+                signal_all(leader, Signal::TERM);
+            }
             _ = signals.kill.recv() => {
                 group.kill();
                 signal_all(leader, Signal::KILL);
             }
-            _ = signals.child.recv() => reap(Some(leader)),
+            _ = signals.child.recv() => reap(&[Some(leader), checked.get()]),
         }
     }
 }
 
 /// The group of which the process is the leader; just after its start it leads none yet.
-fn signal_all(leader: Pid, signal: Signal) {
+pub(super) fn signal_all(leader: Pid, signal: Signal) {
     if kill_process_group(leader, signal).is_err() {
         // Not there any more: then its end is about to be seen.
         let _ = kill_process(leader, signal);
@@ -195,13 +220,14 @@ async fn sweep(group: &Group) {
             let _ = kill_process(pid, Signal::KILL);
         }
         sleep(SWEEP_AGAIN).await;
-        reap(None);
+        reap(&[]);
     }
 }
 
 /// Waits for abandoned processes that have ended; not for `except`, whose status is wanted elsewhere.
-fn reap(except: Option<Pid>) {
-    for pid in children().into_iter().filter(|pid| Some(*pid) != except) {
+fn reap(except: &[Option<Pid>]) {
+    let is_abandoned = |pid: &Pid| !except.contains(&Some(*pid));
+    for pid in children().into_iter().filter(is_abandoned) {
         let _ = waitpid(Some(pid), WaitOptions::NOHANG);
     }
 }
@@ -250,6 +276,18 @@ fn become_process(files: &Files, cgroups: &[OsString]) -> ExitCode {
     };
     // Without this file the agent sees an exit with 127, which tells nearly as much.
     let _ = fs::write(files.path(START_ERROR), reason);
+    ExitCode::from(NOT_FOUND)
+}
+
+fn become_check(files: &Files, cgroups: &[OsString]) -> ExitCode {
+    let reason = match prepare(files, cgroups) {
+        Ok(spec) => match &spec.health_check {
+            Some(check) => launch::exec_beside(&spec, check.words(), &files.path("work")),
+            None => "there is nothing to check".to_owned(),
+        },
+        Err(error) => format!("prepare the health check: {error}"),
+    };
+    say(&reason);
     ExitCode::from(NOT_FOUND)
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Source of the rules: ECS operation RegisterTaskDefinition; refusals carry the text of its `ClientException`.
 
+mod health;
 mod raw;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use health::HealthCheck;
 use raw::RawDefinition;
 
 /// ECS's quota of containers in one definition.
@@ -102,6 +104,9 @@ pub struct ContainerSpec {
     pub memory_mib: u64,
     /// Soft limit; 0 = none.
     pub memory_reservation_mib: u64,
+    /// GPUs asked for (`resourceRequirements`).
+    #[serde(default)]
+    pub gpus: u64,
     /// Whether its end is the end of the task.
     pub essential: bool,
     /// Seconds from SIGTERM to SIGKILL; 0 = the agent's default.
@@ -118,6 +123,9 @@ pub struct ContainerSpec {
     pub readonly_root: bool,
     /// Empty: the engine's choice.
     pub hostname: String,
+    /// What tells whether it is well. The image's own check counts for nothing, as in ECS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
 }
 
 /// A definition, parsed.
@@ -135,6 +143,9 @@ pub struct DefinitionSpec {
     pub requires_attributes: Vec<String>,
     /// `memberOf` expressions of the definition.
     pub member_of: Vec<String>,
+    /// `runtimePlatform.cpuArchitecture` as agents report it (`x86_64`, `arm64`); empty for any.
+    #[serde(default)]
+    pub cpu_architecture: String,
 }
 
 /// Why ECS would refuse a definition (`ClientException`); the texts are what clients show.
@@ -346,6 +357,38 @@ mod tests {
         assert!(spec.containers[0].essential);
         assert_eq!(spec.containers[0].ports[0].host_port, 0);
         assert_eq!(spec.stop_timeout_ms(), 30_000);
+        assert!(spec.requires_attributes.is_empty());
+    }
+
+    #[test]
+    fn a_check_needs_an_agent_that_carries_it_out() {
+        let spec = parse(
+            r#"{"containerDefinitions":[{"name":"a","image":"x","memory":64,"healthCheck":{"command":["CMD","true"]}}]}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            spec.requires_attributes,
+            ["ecs.capability.container-health-check"]
+        );
+    }
+
+    #[test]
+    fn what_an_instance_must_have_is_derived() {
+        let spec = parse(
+            r#"{"runtimePlatform":{"cpuArchitecture":"ARM64"},"containerDefinitions":[{"name":"a","image":"x","memory":64,
+            "privileged":true,"resourceRequirements":[{"type":"GPU","value":"2"}]}],
+            "placementConstraints":[{"type":"memberOf","expression":"attribute:rack == 7"}]}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            spec.requires_attributes,
+            ["com.amazonaws.ecs.capability.privileged-container"]
+        );
+        assert_eq!(
+            (spec.cpu_architecture.as_str(), spec.containers[0].gpus),
+            ("arm64", 2)
+        );
+        assert_eq!(spec.member_of, ["attribute:rack == 7"]);
     }
 
     #[test]
@@ -368,10 +411,27 @@ mod tests {
             of(none),
             "At least one container must be marked as essential."
         );
+        let member_of = |constraints: &str| {
+            of(&format!(
+                r#"{{"containerDefinitions":[{{"name":"a","image":"x","memory":9}}],"placementConstraints":[{constraints}]}}"#
+            ))
+        };
+        assert!(
+            member_of(r#"{"type":"memberOf","expression":"attribute:a = b"}"#)
+                .contains("at character 13")
+        );
+        assert!(member_of(r#"{"type":"distinctInstance"}"#).contains("memberOf"));
+        let twelve = [r#"{"type":"memberOf","expression":"attribute:a exists"}"#; 12];
+        assert!(member_of(&twelve.join(",")).contains("more than 10 entries"));
         let host = r#"{"networkMode":"host","containerDefinitions":[{"name":"a","image":"x","memory":9,
             "portMappings":[{"containerPort":80,"hostPort":81}]}]}"#;
         assert!(of(host).contains("must match"));
         let port = r#"{"containerDefinitions":[{"name":"a","image":"x","memory":9,"portMappings":[{"containerPort":70000}]}]}"#;
         assert!(of(port).contains("between 1 and 65535"));
+        let check = r#"{"containerDefinitions":[{"name":"a","image":"x","memory":9,"healthCheck":{"command":["true"]}}]}"#;
+        assert_eq!(
+            of(check),
+            "Invalid setting for container 'a'. The health check command must start with CMD or CMD-SHELL."
+        );
     }
 }

@@ -4,7 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::placement::{CONSTRAINTS_MAX, Constraint};
+
+use super::health::RawHealthCheck;
 use super::{ContainerSpec, DefinitionError, DefinitionSpec, NetworkMode, PortSpec, Protocol};
+
+/// What an agent that carries out health checks says of its instance. Elsewhere a checked task would never be well.
+const HEALTH_CHECK: &str = "ecs.capability.container-health-check";
 
 /// The members of the request that Quorate acts on. Others are kept in the document.
 #[derive(Deserialize)]
@@ -17,11 +23,29 @@ pub(super) struct RawDefinition {
     container_definitions: Vec<RawContainer>,
     #[serde(default)]
     placement_constraints: Vec<RawConstraint>,
+    #[serde(default)]
+    runtime_platform: RawPlatform,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct RawConstraint {
-    expression: Option<String>,
+    r#type: String,
+    expression: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct RawPlatform {
+    cpu_architecture: String,
+}
+
+/// A resource of which whole pieces are asked for; only GPUs are known here.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RawRequirement {
+    r#type: String,
+    value: String,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +82,8 @@ struct RawContainer {
     cpu: i64,
     memory: Option<i64>,
     memory_reservation: Option<i64>,
+    #[serde(default)]
+    resource_requirements: Vec<RawRequirement>,
     essential: Option<bool>,
     stop_timeout: Option<i64>,
     #[serde(default)]
@@ -70,6 +96,7 @@ struct RawContainer {
     readonly_root_filesystem: Option<bool>,
     #[serde(default)]
     hostname: String,
+    health_check: Option<RawHealthCheck>,
 }
 
 impl RawDefinition {
@@ -91,15 +118,19 @@ impl RawDefinition {
                 .unwrap_or(0),
             containers: containers?,
             requires_attributes: Vec::new(),
-            member_of: self
-                .placement_constraints
-                .into_iter()
-                .filter_map(|c| c.expression)
-                .collect(),
+            member_of: member_of(self.placement_constraints)?,
+            cpu_architecture: self.runtime_platform.cpu_architecture.to_lowercase(),
         };
+        if spec.containers.iter().any(|one| one.health_check.is_some()) {
+            spec.requires_attributes.push(HEALTH_CHECK.into());
+        }
         if network_mode == NetworkMode::Awsvpc {
             spec.requires_attributes
                 .push("ecs.capability.task-eni".into());
+        }
+        if spec.containers.iter().any(|container| container.privileged) {
+            spec.requires_attributes
+                .push("com.amazonaws.ecs.capability.privileged-container".into());
         }
         Ok(spec)
     }
@@ -121,11 +152,19 @@ impl RawContainer {
         );
         let memory_reservation_mib = positive(self.memory_reservation, "memoryReservation")?;
         let stop_timeout_s = positive(self.stop_timeout, "stopTimeout")?;
+        let gpus = gpus(&name, &self.resource_requirements)?;
         let ports: Result<Vec<_>, _> = self
             .port_mappings
             .into_iter()
             .map(|raw| raw.into_spec(&name, mode))
             .collect();
+        let health_check = self.health_check.map(RawHealthCheck::into_check);
+        let health_check = health_check
+            .transpose()
+            .map_err(|why| DefinitionError::Setting {
+                container: name.clone(),
+                why,
+            })?;
         let named = self
             .environment
             .into_iter()
@@ -139,6 +178,7 @@ impl RawContainer {
             cpu_units,
             memory_mib,
             memory_reservation_mib,
+            gpus,
             essential: self.essential.unwrap_or(true),
             stop_timeout_s,
             working_directory: self.working_directory,
@@ -147,6 +187,7 @@ impl RawContainer {
             privileged: self.privileged.unwrap_or(false),
             readonly_root: self.readonly_root_filesystem.unwrap_or(false),
             hostname: self.hostname,
+            health_check,
             name,
         })
     }
@@ -173,6 +214,40 @@ impl RawPort {
             name: self.name,
         })
     }
+}
+
+/// Expressions of constraints; a definition takes `memberOf` only, and each has to parse.
+fn member_of(constraints: Vec<RawConstraint>) -> Result<Vec<String>, DefinitionError> {
+    if constraints.len() > CONSTRAINTS_MAX {
+        let text =
+            format!("Placement constraints can not have more than {CONSTRAINTS_MAX} entries.");
+        return Err(DefinitionError::Task(text));
+    }
+    let checked = constraints.into_iter().map(|one| {
+        if one.r#type != "memberOf" {
+            let text = "Placement constraints of a task definition are of type memberOf.";
+            return Err(DefinitionError::Task(text.into()));
+        }
+        Constraint::parse(&one.r#type, &one.expression)
+            .map_err(|error| DefinitionError::Task(error.to_string()))?;
+        Ok(one.expression)
+    });
+    checked.collect()
+}
+
+/// How many GPUs are asked for; once a container, as ECS has it.
+fn gpus(container: &str, requirements: &[RawRequirement]) -> Result<u64, DefinitionError> {
+    let mut asked = requirements.iter().filter(|one| one.r#type == "GPU");
+    let (Some(first), second) = (asked.next(), asked.next()) else {
+        return Ok(0);
+    };
+    let count = first.value.trim().parse().ok().filter(|count| *count > 0);
+    count
+        .filter(|_| second.is_none())
+        .ok_or_else(|| DefinitionError::Setting {
+            container: container.to_owned(),
+            why: "'resourceRequirements' can ask once for a positive number of GPUs.".into(),
+        })
 }
 
 /// Task-level CPU: units (`512`) or vCPUs (`.5 vCPU`), as ECS accepts them.

@@ -9,9 +9,10 @@ use quorate_client::{Client, TaskStatus, client_token};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use self::view::{outline, refused, tasks_table};
+use self::view::{refused, tasks_table};
 use super::Asking;
 use crate::failure::{Exit, Failure};
+use crate::outline::outline;
 use crate::render::{Format, list, print, show, text};
 
 /// What can be done with tasks.

@@ -1,6 +1,4 @@
-//! How tasks look: as rows, in full, and as reasons why there are none.
-
-use std::fmt::Write as _;
+//! How tasks look: as rows, and as reasons why there are none.
 
 use serde_json::Value;
 
@@ -75,45 +73,6 @@ fn ports(task: &Value) -> String {
     bindings.map(one).collect::<Vec<_>>().join(",")
 }
 
-/// A value as indented `name: value` lines.
-pub(super) fn outline(value: &Value) -> String {
-    let mut out = String::new();
-    outline_into(&mut out, value, 0);
-    out
-}
-
-fn outline_into(out: &mut String, value: &Value, indent: usize) {
-    match value {
-        Value::Object(members) => {
-            for (name, member) in members {
-                outline_member(out, &format!("{name}:"), member, indent);
-            }
-        }
-        Value::Array(elements) => {
-            for element in elements {
-                outline_member(out, "-", element, indent);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-/// One line, or a head and what is under it; nothing for what is empty.
-fn outline_member(out: &mut String, head: &str, member: &Value, indent: usize) {
-    let written = match member {
-        Value::Object(inner) if inner.is_empty() => Ok(()),
-        Value::Array(inner) if inner.is_empty() => Ok(()),
-        Value::Object(_) | Value::Array(_) => {
-            let written = writeln!(out, "{:indent$}{head}", "");
-            outline_into(out, member, indent + 2);
-            written
-        }
-        Value::String(text) => writeln!(out, "{:indent$}{head} {text}", ""),
-        plain => writeln!(out, "{:indent$}{head} {plain}", ""),
-    };
-    written.expect("writing to a String cannot fail");
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -138,17 +97,6 @@ TASK  DEFINITION  LAST     DESIRED  INSTANCE  PORTS        REASON
 0123  web:3       RUNNING  RUNNING  -         49153->8080  -
 ";
         assert_eq!(tasks_table(&json!({"tasks": [task()]})), expected);
-    }
-
-    #[test]
-    fn a_task_in_full_is_an_outline() {
-        let outline = outline(&task());
-        assert!(outline.contains("lastStatus: RUNNING\n"), "{outline}");
-        assert!(
-            outline.contains("containers:\n  -\n    name: app\n    networkBindings:\n      -\n"),
-            "{outline}"
-        );
-        assert!(!outline.contains("attachments"), "{outline}");
     }
 
     #[test]

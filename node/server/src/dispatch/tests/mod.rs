@@ -59,6 +59,7 @@ fn register(number: u128, by: u128) -> Command {
         resources: Resources {
             cpu_units: 65_536,
             memory_mib: 65_536,
+            gpus: 0,
             ports: BTreeSet::new(),
         },
         dynamic_ports: PortRange::default(),
@@ -69,10 +70,10 @@ fn register(number: u128, by: u128) -> Command {
     }))
 }
 
-/// Revision `web:1`: a container `main` with a variable, a fixed port and a dynamic one.
+/// Revision `web:1`: a container `main` with a variable, a check, a fixed port and a dynamic one.
 fn define_web() -> Command {
     let json = r#"{"family":"web","containerDefinitions":[{"name":"main","image":"web:latest","memory":64,"cpu":128,
-        "command":["serve"],"environment":[{"name":"COLOUR","value":"blue"}],
+        "command":["serve"],"healthCheck":{"command":["CMD","true"],"interval":10},"environment":[{"name":"COLOUR","value":"blue"}],
         "portMappings":[{"containerPort":80,"hostPort":8080},{"containerPort":81}]}]}"#;
     let document = serde_json::from_str(json).unwrap();
     Command::RegisterDefinition {
@@ -106,6 +107,7 @@ fn start(number: u128, on: InstanceId) -> Command {
             reserved: Reservation {
                 cpu_units: 128,
                 memory_mib: 64,
+                gpus: 0,
                 ports: vec![port(0), port(1)],
             },
             containers: vec![NewContainer {
@@ -117,6 +119,7 @@ fn start(number: u128, on: InstanceId) -> Command {
                 memory_mib: 64,
                 memory_reservation_mib: 0,
                 bindings: vec![bind(80, port(0)), bind(81, port(1))],
+                has_health_check: true,
             }],
             group: "family:web".into(),
             started_by: String::new(),
@@ -156,6 +159,7 @@ fn observe(on: InstanceId, by: u128, number: u128, status: TaskStatus) -> Comman
                 reason: String::new(),
                 image_digest: String::new(),
                 bindings: Vec::new(),
+                health: None,
             }],
             pull_started_at: None,
             pull_stopped_at: None,

@@ -50,6 +50,14 @@ fn an_assignment_has_the_overrides_the_ports_and_the_fencing_token() {
         container.environment["AWS_EXECUTION_ENV"],
         "AWS_ECS_EXTERNAL"
     );
+    let check = container.health_check.as_ref().unwrap();
+    assert_eq!(check.command, ["CMD", "true"]);
+    assert_eq!(
+        (check.interval_s, check.timeout_s),
+        (10, 5),
+        "stated, and ECS's own"
+    );
+    assert_eq!((check.retries, check.start_period_s), (3, 0));
     let ports: Vec<_> = container
         .ports
         .iter()

@@ -22,8 +22,8 @@ pub(in super::super) struct InstanceJson<'a> {
     ec2_instance_id: String,
     version: u64,
     version_info: VersionJson<'a>,
-    remaining_resources: [ResourceJson; 4],
-    registered_resources: [ResourceJson; 4],
+    remaining_resources: Vec<ResourceJson>,
+    registered_resources: Vec<ResourceJson>,
     status: &'static str,
     agent_connected: bool,
     running_tasks_count: usize,
@@ -47,7 +47,7 @@ impl<'a> InstanceJson<'a> {
         let is_pending = |task: &&Task| task.last < TaskStatus::Running;
         let registered = &instance.registered;
         let taken = registered.ports.union(&instance.reserved.ports);
-        let attributes = instance.attributes.iter();
+        let attributes = instance.all_attributes().into_iter();
         Self {
             container_instance_arn: realm.instance(&instance.cluster, instance.id),
             ec2_instance_id: instance.id.to_string(),
@@ -60,11 +60,13 @@ impl<'a> InstanceJson<'a> {
             remaining_resources: resources(
                 instance.cpu_units_free(),
                 instance.memory_mib_free(),
+                (registered.gpus > 0).then(|| instance.gpus_free()),
                 taken,
             ),
             registered_resources: resources(
                 registered.cpu_units,
                 registered.memory_mib,
+                (registered.gpus > 0).then_some(registered.gpus),
                 registered.ports.iter(),
             ),
             status: instance.status.as_str(),
@@ -120,21 +122,25 @@ struct ResourceJson {
     string_set_value: Option<Vec<String>>,
 }
 
+/// GPUs are shown where there are any. ECS lists their ids; agents say how many only.
 fn resources<'a>(
     cpu_units: u64,
     memory_mib: u64,
+    gpus: Option<u64>,
     ports: impl Iterator<Item = &'a HostPort> + Clone,
-) -> [ResourceJson; 4] {
+) -> Vec<ResourceJson> {
     let of = |wanted| {
         let mine = ports.clone().filter(move |port| port.protocol == wanted);
         mine.map(|port| port.port.to_string()).collect()
     };
-    [
+    let four = [
         integer("CPU", cpu_units),
         integer("MEMORY", memory_mib),
         set("PORTS", of(Protocol::Tcp)),
         set("PORTS_UDP", of(Protocol::Udp)),
-    ]
+    ];
+    let gpus = gpus.map(|count| integer("GPU", count));
+    four.into_iter().chain(gpus).collect()
 }
 
 /// The API's integers have 32 bits; more CPU or memory than fits is shown as the most that does.

@@ -12,8 +12,6 @@ use super::{Nothing, seconds, text};
 const ZONE: &str = "ecs.availability-zone";
 /// The instance's CPU (ECS's attribute), which tasks repeat.
 const ARCHITECTURE: &str = "ecs.cpu-architecture";
-/// No container checks are carried out yet; ECS says the same of tasks that define none.
-const HEALTH: &str = "UNKNOWN";
 
 /// A task in an answer.
 #[derive(Serialize)]
@@ -78,7 +76,7 @@ impl<'a> TaskJson<'a> {
         Self {
             attachments: [],
             attributes: attributes(instance),
-            availability_zone: instance.attributes.get(ZONE).map(String::as_str),
+            availability_zone: instance.attribute(ZONE),
             cluster_arn: realm.cluster(&task.cluster),
             connectivity: if instance.connected {
                 "CONNECTED"
@@ -97,7 +95,7 @@ impl<'a> TaskJson<'a> {
             enable_execute_command: task.enable_execute_command,
             execution_stopped_at: seconds(task.execution_stopped_at),
             group: &task.group,
-            health_status: HEALTH,
+            health_status: task.health().as_str(),
             last_status: task.last.as_str(),
             launch_type: &task.launch_type,
             memory: task.reserved.memory_mib.to_string(),
@@ -178,7 +176,7 @@ impl<'a> ContainerJson<'a> {
             reason: text(&container.reason),
             network_bindings: container.bindings.iter().map(BindingJson::of).collect(),
             network_interfaces: [],
-            health_status: HEALTH,
+            health_status: container.health_status().as_str(),
             cpu: container.cpu_units.to_string(),
             memory: limit(container.memory_mib),
             memory_reservation: limit(container.memory_reservation_mib),

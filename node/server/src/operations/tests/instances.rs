@@ -135,9 +135,79 @@ fn inactive_instances_are_described_but_not_listed() {
         json!({"containerInstances": [ONE]}),
     );
     assert_eq!(found["containerInstances"][0]["status"], "INACTIVE");
-    let filter = json!({"filter": "attribute:a exists"});
+}
+
+#[test]
+fn lists_are_filtered_by_the_query_language() {
+    let mut desk = Desk::with_room();
+    desk.instance(2, "default");
+    desk.ok("RunTask", json!({"taskDefinition": "web"}));
+    let mut list = |filter: &str| {
+        let found = desk.ok("ListContainerInstances", json!({ "filter": filter }));
+        let arns = found["containerInstanceArns"].as_array().unwrap().clone();
+        let ends = arns
+            .iter()
+            .map(|arn| arn.as_str().unwrap().chars().last().unwrap());
+        ends.collect::<String>()
+    };
+    assert_eq!(list("task:group == family:web"), "1");
+    assert_eq!(list("not(task:group == family:web)"), "2");
     assert_eq!(
-        desk.refused("ListContainerInstances", filter).0,
-        Refused::UnsupportedFeature
+        list("attribute:ecs.availability-zone =~ rack-.* and agentConnected == true"),
+        "12"
     );
+    assert_eq!(list("attribute:bare !exists || runningTasksCount > 0"), "");
+    let wrong = json!({"filter": "attribute:a = b"});
+    assert_eq!(
+        desk.refused("ListContainerInstances", wrong),
+        (
+            Refused::InvalidParameter,
+            "Invalid expression at character 13: an operator was expected, such as ==, in, =~ or exists.".into()
+        )
+    );
+}
+
+#[test]
+fn draining_instances_take_no_tasks_until_they_are_active_again() {
+    let mut desk = Desk::with_room();
+    desk.instance(2, "default");
+    desk.ok(
+        "DeregisterContainerInstance",
+        json!({"containerInstance": "mi-00000000000000002"}),
+    );
+    let update = |status: &str| json!({"containerInstances": [ONE, "mi-00000000000000002", "mi-0000000000000000f"], "status": status});
+    let drained = desk.ok("UpdateContainerInstancesState", update("DRAINING"));
+    assert_eq!(drained["containerInstances"].as_array().unwrap().len(), 1);
+    assert_eq!(drained["containerInstances"][0]["status"], "DRAINING");
+    let reasons: Vec<_> = drained["failures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["reason"].clone())
+        .collect();
+    assert_eq!(reasons, ["INACTIVE", "MISSING"]);
+    let ran = desk.ok("RunTask", json!({"taskDefinition": "web"}));
+    assert_eq!(
+        (
+            ran["tasks"].as_array().unwrap().len(),
+            &ran["failures"][0]["reason"]
+        ),
+        (0, &json!("INACTIVE"))
+    );
+    desk.ok("UpdateContainerInstancesState", update("ACTIVE"));
+    let ran = desk.ok("RunTask", json!({"taskDefinition": "web"}));
+    assert_eq!(ran["tasks"].as_array().unwrap().len(), 1);
+    let none = json!({"containerInstances": ["mi-0000000000000000f"], "status": "ACTIVE"});
+    let none = desk.ok("UpdateContainerInstancesState", none);
+    assert_eq!(none["failures"][0]["reason"], "MISSING");
+    for wrong in [
+        json!({"containerInstances": [ONE], "status": "REGISTERING"}),
+        json!({"containerInstances": [], "status": "ACTIVE"}),
+        json!({"containerInstances": vec![ONE; 11], "status": "ACTIVE"}),
+    ] {
+        let refusal = desk
+            .refused("UpdateContainerInstancesState", wrong.clone())
+            .0;
+        assert_eq!(refusal, Refused::InvalidParameter, "{wrong}");
+    }
 }

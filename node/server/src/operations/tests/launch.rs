@@ -179,8 +179,6 @@ fn what_cannot_work_yet_is_refused_and_empty_lists_ask_for_nothing() {
     let mut desk = Desk::with_room();
     for wish in [
         json!({"capacityProviderStrategy": [{"capacityProvider": "a"}]}),
-        json!({"placementConstraints": [{"type": "distinctInstance"}]}),
-        json!({"placementStrategy": [{"type": "binpack", "field": "memory"}]}),
         json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["s"]}}}),
         json!({"volumeConfigurations": [{"name": "v"}]}),
         json!({"launchType": "MANAGED_INSTANCES"}),
@@ -208,17 +206,15 @@ fn definitions_that_ask_for_more_than_agents_give_are_not_run() {
         definition["containerDefinitions"][0][member] = value;
         definition
     };
-    let mut member_of = web();
-    member_of["placementConstraints"] =
-        json!([{"type": "memberOf", "expression": "attribute:a exists"}]);
-    let mut arm = web();
-    arm["runtimePlatform"] = json!({"cpuArchitecture": "ARM64"});
+    let mut windows = web();
+    windows["runtimePlatform"] = json!({"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"});
+    let accelerator = json!([{"type": "InferenceAccelerator", "value": "a"}]);
     let mut own_network = with("portMappings", json!([]));
     own_network["networkMode"] = json!("awsvpc");
     let secrets = json!([{"name": "A", "valueFrom": "b"}]);
     for definition in [
-        member_of,
-        arm,
+        windows,
+        with("resourceRequirements", accelerator),
         own_network,
         with("secrets", secrets),
         with(

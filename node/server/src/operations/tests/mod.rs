@@ -1,10 +1,12 @@
 //! Operations as callers see them, on a state that `apply` built: every input and every answer is held to the model.
 #![allow(clippy::unwrap_used)]
 
+mod attributes;
 mod clusters;
 mod definitions;
 mod instances;
 mod launch;
+mod placement;
 mod speed;
 mod table;
 mod tasks;
@@ -13,7 +15,9 @@ use std::collections::BTreeMap;
 
 use quorate_core::command::{ContainerObserved, NewInstance, TaskObserved};
 use quorate_core::ids::{ClusterName, InstanceId, NodeId, RequestId, SessionId, TaskId};
-use quorate_core::state::{ContainerStatus, InstanceVersion, PortRange, Resources, TaskStatus};
+use quorate_core::state::{
+    ContainerStatus, Health, InstanceVersion, PortRange, Resources, TaskStatus,
+};
 use quorate_core::{Entry, Item, Millis, Mint, Rejection, apply};
 use serde_json::{Value, json};
 
@@ -116,6 +120,7 @@ impl Desk {
         let (command, mut failures) = match intent {
             Intent::Already(outcome) => return Ok(outcome),
             Intent::Change(command) => (Some(command), Vec::new()),
+            Intent::ChangeSome { command, failures } => (Some(command), failures),
             Intent::Run { ask, missing } => {
                 let decision = decide(&self.state, &ask, &mut self.mint);
                 let refused = decision.refused.iter();
@@ -156,6 +161,7 @@ impl Desk {
         let attributes = [
             ("ecs.availability-zone", "rack-1"),
             ("ecs.cpu-architecture", "x86_64"),
+            ("ecs.capability.container-health-check", ""),
             ("bare", ""),
         ];
         self.apply(Command::RegisterInstance(Box::new(NewInstance {
@@ -185,6 +191,21 @@ impl Desk {
 
     /// What the agent of instance 1 says of the only container of a task.
     fn observe(&mut self, task: TaskId, status: TaskStatus, exit_code: Option<i32>) {
+        self.report(task, status, exit_code, None);
+    }
+
+    /// The same of one that runs, and how well it is.
+    fn observe_health(&mut self, task: TaskId, health: Health) {
+        self.report(task, TaskStatus::Running, None, Some(health));
+    }
+
+    fn report(
+        &mut self,
+        task: TaskId,
+        status: TaskStatus,
+        exit_code: Option<i32>,
+        health: Option<Health>,
+    ) {
         let container = match status {
             TaskStatus::Running => ContainerStatus::Running,
             TaskStatus::Stopped => ContainerStatus::Stopped,
@@ -198,6 +219,7 @@ impl Desk {
             reason: String::new(),
             image_digest: "sha256:1".into(),
             bindings: Vec::new(),
+            health,
         }];
         let seen = TaskObserved {
             task,

@@ -64,6 +64,39 @@ fn a_task_is_followed_from_start_to_end() {
 }
 
 #[test]
+fn health_is_shown_as_the_check_says() {
+    let mut desk = Desk::with_room();
+    let bare = run(&mut desk, 1).remove(0);
+    let mut definition = web();
+    definition["containerDefinitions"][0]["healthCheck"] =
+        json!({"command": ["CMD-SHELL", "exit 0"]});
+    let registered = desk.register(&definition);
+    assert_eq!(
+        registered["containerDefinitions"][0]["healthCheck"]["command"],
+        json!(["CMD-SHELL", "exit 0"])
+    );
+    let checked = run(&mut desk, 1).remove(0);
+    for (health, task_health, bare_health) in [
+        (Health::Unknown, "UNKNOWN", "UNKNOWN"),
+        (Health::Healthy, "HEALTHY", "UNKNOWN"),
+        (Health::Unhealthy, "UNHEALTHY", "UNKNOWN"),
+        (Health::Healthy, "HEALTHY", "UNKNOWN"),
+    ] {
+        for (task, wanted) in [(&checked, task_health), (&bare, bare_health)] {
+            desk.observe_health(Desk::id(task), health);
+            let shown = describe(&mut desk, task);
+            assert_eq!(shown["healthStatus"], wanted);
+            assert_eq!(shown["containers"][0]["healthStatus"], wanted);
+        }
+    }
+    assert_eq!(
+        describe(&mut desk, &checked)["version"],
+        5,
+        "each is an event"
+    );
+}
+
+#[test]
 fn stopping_is_idempotent_and_knows_its_tasks() {
     let mut desk = Desk::with_room();
     let task = run(&mut desk, 1).remove(0);

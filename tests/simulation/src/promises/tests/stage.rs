@@ -172,6 +172,7 @@ impl Stage {
             resources: Resources {
                 cpu_units: 1000,
                 memory_mib: 1000,
+                gpus: 0,
                 ports: BTreeSet::new(),
             },
             dynamic_ports: PortRange::default(),
@@ -261,6 +262,7 @@ impl Stage {
             reason: String::new(),
             image_digest: String::new(),
             bindings: Vec::new(),
+            health: None,
         };
         let observed = TaskObserved {
             task,
@@ -404,6 +406,7 @@ fn new_task(id: TaskId, started_by: &str) -> NewTask {
         memory_mib: 0,
         memory_reservation_mib: 0,
         bindings: Vec::new(),
+        has_health_check: false,
     };
     NewTask {
         id,
@@ -413,6 +416,7 @@ fn new_task(id: TaskId, started_by: &str) -> NewTask {
         reserved: Reservation {
             cpu_units: 100,
             memory_mib: 100,
+            gpus: 0,
             ports: Vec::new(),
         },
         containers: vec![container],

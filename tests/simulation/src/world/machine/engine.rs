@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quorate_agent::runtime::{
-    ContainerSpec, Key, Runtime, RuntimeError, Seen, Sighting, StartError, Started, StopSignal,
+    ContainerSpec, HealthStatus, Key, Runtime, RuntimeError, Seen, Sighting, StartError, Started,
+    StopSignal,
 };
 use rand::Rng;
 use tokio::sync::Notify;
@@ -74,6 +75,7 @@ impl Machine {
             tag: spec.tag.clone(),
             behaviour,
             state: Seen::Created,
+            health: spec.health_check.as_ref().map(|_| HealthStatus::Unknown),
             started: None,
             ended: None,
         };

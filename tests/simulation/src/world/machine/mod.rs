@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use quorate_agent::runtime::{Exit, Key, Seen, Sighting, Tag};
+use quorate_agent::runtime::{Exit, Health, HealthStatus, Key, Seen, Sighting, Tag};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tokio::sync::Notify;
@@ -36,6 +36,8 @@ enum Behaviour {
     Crashes,
     /// `deaf`: it has to be killed.
     Deaf,
+    /// `sick:MS`: it runs, and where it is checked it is well at first, then not, and after the same time again.
+    Sickens { after: Duration },
     /// `nopull`: its image cannot be had.
     NoImage,
     /// `nostart`: it cannot be started.
@@ -57,6 +59,12 @@ impl Behaviour {
             }
             Some("crash") => Self::Crashes,
             Some("deaf") => Self::Deaf,
+            Some("sick") => {
+                let after = words.next().and_then(|word| word.parse().ok());
+                Self::Sickens {
+                    after: Duration::from_millis(after.unwrap_or(1_000)),
+                }
+            }
             Some("nopull") => Self::NoImage,
             Some("nostart") => Self::NoStart,
             _ => Self::Runs,
@@ -91,6 +99,8 @@ struct Container {
     tag: Tag,
     behaviour: Behaviour,
     state: Seen,
+    /// Absent where nothing is checked.
+    health: Option<HealthStatus>,
     started: Option<Duration>,
     ended: Option<Duration>,
 }
@@ -177,6 +187,7 @@ impl Machine {
                     inner.rng.random_range(1..=139),
                 )
             }
+            Behaviour::Sickens { after } => return self.sicken(key, id, after),
             Behaviour::Runs | Behaviour::Deaf | Behaviour::NoImage | Behaviour::NoStart => return,
         };
         let (machine, key, id) = (self.clone(), key.clone(), id.to_owned());
@@ -184,6 +195,20 @@ impl Machine {
             tokio::time::sleep(after).await;
             if machine.is_same(&key, &id) {
                 machine.end(&key, exit);
+            }
+        });
+    }
+
+    /// It becomes unhealthy, and recovers, if it still runs then.
+    fn sicken(&self, key: &Key, id: &str, after: Duration) {
+        let (machine, key, id) = (self.clone(), key.clone(), id.to_owned());
+        tokio::spawn(async move {
+            for health in [HealthStatus::Unhealthy, HealthStatus::Healthy] {
+                tokio::time::sleep(after).await;
+                machine.change(&key, |container, _| {
+                    let is_it = container.id == id && container.state == Seen::Running;
+                    is_it.then(|| container.health = container.health.map(|_| health))
+                });
             }
         });
     }
@@ -204,6 +229,7 @@ impl Machine {
             }
             container.state = Seen::Running;
             container.started = Some(now);
+            container.health = container.health.map(|_| HealthStatus::Healthy);
             Some((container.id.clone(), container.behaviour))
         });
         if let Some((id, behaviour)) = begun {
@@ -283,6 +309,10 @@ impl Container {
             tag: self.tag.clone(),
             runtime_id: self.id.clone(),
             state: self.state.clone(),
+            health: self.health.map(|status| Health {
+                status,
+                output: String::new(),
+            }),
         }
     }
 

@@ -1,6 +1,8 @@
 //! What is here: the agent's picture of its containers, fed by what a runtime lists and by how started work ends, and what the
 //! picture amounts to as ECS's statuses. Everything here only goes forward: an exit, a cause and a status are set once.
 
+mod summary;
+
 use std::collections::BTreeMap;
 
 use quorate_proto::agent as wire;
@@ -8,7 +10,8 @@ use tokio::time::Instant;
 
 use crate::assigned::{Assigned, AssignedTask};
 use crate::runtime::{
-    ContainerSpec, Exit, Key, Port, Seen, Sighting, StartError, Started, Tag, TaskId,
+    ContainerSpec, Exit, Health, HealthStatus, Key, Port, Seen, Sighting, StartError, Started, Tag,
+    TaskId,
 };
 
 /// Every task that has, or is about to have, containers here.
@@ -58,6 +61,8 @@ pub(crate) struct ObservedContainer {
     pub(crate) signalled_at: Option<Instant>,
     pub(crate) killed_at: Option<Instant>,
     pub(crate) is_being_removed: bool,
+    /// How well it was when it was last seen to run; absent where nothing is checked.
+    pub(crate) health: Option<Health>,
     /// It runs, though it is over for us: the engine came to a start that an agent of before had asked for. Nobody is told; it is stopped.
     pub(crate) runs_on: bool,
     image_digest: String,
@@ -85,6 +90,7 @@ impl ObservedContainer {
             signalled_at: None,
             killed_at: None,
             is_being_removed: false,
+            health: None,
             runs_on: false,
             image_digest: String::new(),
             changed_at: now,
@@ -97,6 +103,13 @@ impl ObservedContainer {
             Phase::Exited(exit) => Some(exit),
             Phase::Starting | Phase::Created | Phase::Running => None,
         }
+    }
+
+    fn health_status(&self) -> HealthStatus {
+        self.health
+            .as_ref()
+            .map(|health| health.status)
+            .unwrap_or_default()
     }
 
     fn has_been_started(&self) -> bool {
@@ -172,11 +185,21 @@ impl Observed {
     }
 
     /// Takes what the runtime listed in a call begun at `began`: unknown containers are adopted, missing ones are lost.
-    pub(crate) fn absorb(&mut self, listing: Vec<Sighting>, began: Instant, wall_ms: i64) {
+    /// Says whose health is another than before.
+    pub(crate) fn absorb(
+        &mut self,
+        listing: Vec<Sighting>,
+        began: Instant,
+        wall_ms: i64,
+    ) -> Vec<Key> {
         let mut unseen: Vec<Key> = self.keys();
+        let mut changed = Vec::new();
         for sighting in listing {
-            unseen.retain(|key| *key != sighting.tag.key);
-            self.absorb_one(sighting, began);
+            let key = sighting.tag.key.clone();
+            unseen.retain(|unseen| *unseen != key);
+            if self.absorb_one(sighting, began) {
+                changed.push(key);
+            }
         }
         for key in unseen {
             let Some(container) = self.container_mut(&key) else {
@@ -191,9 +214,11 @@ impl Observed {
                 container.phase = Phase::Exited(lost(wall_ms));
             }
         }
+        changed
     }
 
-    fn absorb_one(&mut self, sighting: Sighting, began: Instant) {
+    /// True if its health is another than before.
+    fn absorb_one(&mut self, sighting: Sighting, began: Instant) -> bool {
         let task = self.tasks.entry(sighting.tag.key.task.clone()).or_default();
         let container = task
             .containers
@@ -205,7 +230,7 @@ impl Observed {
                 ObservedContainer::new(sighting.tag, Phase::Created, before)
             });
         if container.phase == Phase::Starting || container.changed_at >= began {
-            return;
+            return false;
         }
         container.runtime_id = Some(sighting.runtime_id);
         container.is_being_removed = false;
@@ -217,6 +242,13 @@ impl Observed {
             }
             (Phase::Exited(_) | Phase::Starting, _) | (_, Seen::Created | Seen::Running) => {}
         }
+        // Of what has ended, the last that was seen says how well it was.
+        if container.phase != Phase::Running {
+            return false;
+        }
+        let before = container.health_status();
+        container.health = sighting.health;
+        before != container.health_status()
     }
 
     /// A container is being started.
@@ -326,7 +358,7 @@ impl Observed {
             .tasks
             .iter()
             .filter(|(id, task)| !self.is_former(task) && !self.is_settled(id, task, assigned));
-        told.map(|(id, task)| (id.clone(), summarise(id, assigned.task(id), task)))
+        told.map(|(id, task)| (id.clone(), summary::summarise(id, assigned.task(id), task)))
             .collect()
     }
 
@@ -401,98 +433,5 @@ fn cause(
         // Without an essential container a task ends with its last one.
         None => (is_whole && !seen.containers.is_empty() && seen.has_only_exits())
             .then_some(Cause::EssentialExited),
-    }
-}
-
-fn summarise(
-    id: &TaskId,
-    assigned: Option<&AssignedTask>,
-    seen: &ObservedTask,
-) -> wire::TaskObserved {
-    let unseen = assigned
-        .into_iter()
-        .flat_map(|task| task.containers.keys())
-        .filter(|name| !seen.containers.contains_key(*name));
-    let unseen_status = if seen.ended { "STOPPED" } else { "PENDING" };
-    let unseen = unseen.map(|name| wire::ContainerObserved {
-        name: name.clone(),
-        status: unseen_status.to_owned(),
-        ..Default::default()
-    });
-    let status = match (seen.ended, seen.ran) {
-        (true, _) => "STOPPED",
-        (false, true) => "RUNNING",
-        (false, false) => "PENDING",
-    };
-    let (stop_code, reason) = match &seen.cause {
-        Some(Cause::EssentialExited) => (
-            "EssentialContainerExited",
-            "Essential container in task exited".to_owned(),
-        ),
-        Some(Cause::FailedToStart(reason)) => ("TaskFailedToStart", reason.clone()),
-        Some(Cause::Requested | Cause::GivenUp) | None => ("", String::new()),
-    };
-    let started_exits = seen
-        .containers
-        .values()
-        .filter_map(ObservedContainer::exit)
-        .filter(|exit| !exit.never_started);
-    let execution_stopped = started_exits
-        .map(|exit| exit.at_ms)
-        .max()
-        .filter(|_| seen.ended);
-    wire::TaskObserved {
-        task_id: id.as_str().to_owned(),
-        status: status.to_owned(),
-        containers: seen
-            .containers
-            .values()
-            .map(summarise_container)
-            .chain(unseen)
-            .collect(),
-        pull_started_ms: seen.pull_started_ms,
-        pull_stopped_ms: seen.pull_stopped_ms,
-        execution_stopped_ms: execution_stopped.unwrap_or(0),
-        stop_code: stop_code.to_owned(),
-        reason,
-    }
-}
-
-fn summarise_container(container: &ObservedContainer) -> wire::ContainerObserved {
-    let status = match container.phase {
-        Phase::Starting | Phase::Created => "PENDING",
-        Phase::Running => "RUNNING",
-        Phase::Exited(_) => "STOPPED",
-    };
-    let bindings = if container.has_been_started() {
-        container.tag.ports.iter().map(binding).collect()
-    } else {
-        Vec::new()
-    };
-    wire::ContainerObserved {
-        name: container.tag.key.container.clone(),
-        status: status.to_owned(),
-        runtime_id: container.runtime_id.clone().unwrap_or_default(),
-        exit_code: container.exit().and_then(|exit| exit.code),
-        reason: container
-            .exit()
-            .map(|exit| exit.reason.clone())
-            .unwrap_or_default(),
-        bind_ip: if bindings.is_empty() {
-            String::new()
-        } else {
-            "0.0.0.0".to_owned()
-        },
-        bindings,
-        image_digest: container.image_digest.clone(),
-    }
-}
-
-fn binding(port: &Port) -> wire::PortMapping {
-    wire::PortMapping {
-        container_port: port.container.into(),
-        host_port: port.host.into(),
-        protocol: port.protocol.as_str().to_owned(),
-        name: String::new(),
     }
 }

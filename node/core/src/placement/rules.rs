@@ -1,0 +1,166 @@
+//! What a caller asks of placement: constraints, which bind, and strategies, which choose among what is left. In ECS's words.
+
+use super::expression::{Expression, ExpressionError};
+use crate::documents::DefinitionSpec;
+
+/// ECS: constraints of one call, and of one definition.
+pub const CONSTRAINTS_MAX: usize = 10;
+/// ECS: strategies of one call.
+pub const STRATEGIES_MAX: usize = 5;
+/// ECS's attribute for where an instance stands.
+pub const ZONE: &str = "ecs.availability-zone";
+
+/// ECS's attribute for what an instance's processor is.
+const ARCHITECTURE: &str = "ecs.cpu-architecture";
+
+/// Where tasks may go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Constraint {
+    /// No two tasks of one group on an instance.
+    DistinctInstance,
+    /// Instances for which the expression holds.
+    MemberOf(Expression),
+}
+
+/// Which of the instances that could take a task is best. Each strategy narrows what the one before it left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// The fewest tasks of the group.
+    Spread(Over),
+    /// The least left of what is measured.
+    Binpack(Measure),
+    /// By lot, drawn with the problem's seed.
+    Random,
+}
+
+/// What tasks are spread over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// Instances (`instanceId`, `host`).
+    Instance,
+    /// Values of an attribute; instances without it, and those where it is empty, stand together.
+    Attribute(String),
+}
+
+/// What binpack fills up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// CPU units.
+    Cpu,
+    /// Memory.
+    Memory,
+}
+
+/// The constraints and strategies of one problem.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// All of them have to hold.
+    pub constraints: Vec<Constraint>,
+    /// In order. After them, and where there is none, the published tie-break decides.
+    pub strategies: Vec<Strategy>,
+}
+
+/// A constraint or a strategy that ECS would refuse (InvalidParameterException).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RuleError {
+    /// Not a type of constraint.
+    #[error("Invalid placement constraint type: {0}.")]
+    ConstraintType(String),
+    /// `memberOf` without an expression.
+    #[error("A memberOf placement constraint needs an expression.")]
+    NoExpression,
+    /// `distinctInstance` with an expression.
+    #[error("A distinctInstance placement constraint takes no expression.")]
+    NeedlessExpression,
+    /// The expression does not parse.
+    #[error(transparent)]
+    Expression(#[from] ExpressionError),
+    /// Not a type of strategy.
+    #[error("Invalid placement strategy type: {0}.")]
+    StrategyType(String),
+    /// A field that this type of strategy does not take.
+    #[error("Invalid field for placement strategy {strategy}: {field:?}.")]
+    Field {
+        /// The strategy's type.
+        strategy: &'static str,
+        /// What was given.
+        field: String,
+    },
+}
+
+impl Constraint {
+    /// From the API's members; an empty expression is none.
+    pub fn parse(kind: &str, expression: &str) -> Result<Self, RuleError> {
+        match kind {
+            "distinctInstance" if expression.is_empty() => Ok(Self::DistinctInstance),
+            "distinctInstance" => Err(RuleError::NeedlessExpression),
+            "memberOf" if expression.trim().is_empty() => Err(RuleError::NoExpression),
+            "memberOf" => Ok(Self::MemberOf(Expression::parse(expression)?)),
+            other => Err(RuleError::ConstraintType(other.to_owned())),
+        }
+    }
+}
+
+impl Rules {
+    /// What a caller asks for, and what the definition asks for beside it.
+    pub fn new(
+        definition: &DefinitionSpec,
+        constraints: Vec<Constraint>,
+        strategies: Vec<Strategy>,
+    ) -> Result<Self, RuleError> {
+        let member_of = definition.member_of.iter();
+        let own: Result<Vec<_>, _> = member_of
+            .map(|expression| Constraint::parse("memberOf", expression))
+            .collect();
+        let platform = match definition.cpu_architecture.as_str() {
+            "" => None,
+            wanted => Some(Constraint::parse("memberOf", &of_architecture(wanted))?),
+        };
+        Ok(Self {
+            constraints: [constraints, own?]
+                .concat()
+                .into_iter()
+                .chain(platform)
+                .collect(),
+            strategies,
+        })
+    }
+}
+
+/// An instance that does not say what it is, is taken to be what is wanted.
+fn of_architecture(wanted: &str) -> String {
+    format!("attribute:{ARCHITECTURE} !exists or attribute:{ARCHITECTURE} == '{wanted}'")
+}
+
+impl Strategy {
+    /// From the API's members; an empty field is none.
+    pub fn parse(kind: &str, field: &str) -> Result<Self, RuleError> {
+        let wrong = |strategy| {
+            Err(RuleError::Field {
+                strategy,
+                field: field.to_owned(),
+            })
+        };
+        match (kind, field) {
+            ("spread", "instanceId" | "host") => Ok(Self::Spread(Over::Instance)),
+            ("spread", _) => match field.strip_prefix("attribute:") {
+                Some(name) if !name.is_empty() => {
+                    Ok(Self::Spread(Over::Attribute(name.to_owned())))
+                }
+                _ => wrong("spread"),
+            },
+            ("binpack", "cpu" | "CPU") => Ok(Self::Binpack(Measure::Cpu)),
+            ("binpack", "memory" | "MEMORY") => Ok(Self::Binpack(Measure::Memory)),
+            ("binpack", _) => wrong("binpack"),
+            ("random", "") => Ok(Self::Random),
+            ("random", _) => wrong("random"),
+            (other, _) => Err(RuleError::StrategyType(other.to_owned())),
+        }
+    }
+
+    /// What ECS does for services that name no strategy: the poorest zone, then (by the tie-break) the fewest of the group.
+    #[must_use]
+    pub fn of_services() -> Vec<Self> {
+        vec![Self::Spread(Over::Attribute(ZONE.to_owned()))]
+    }
+}
