@@ -1,5 +1,7 @@
 //! What is proposed, decided and answered: [`Command`] in, [`Reply`] or [`Rejection`] out, [`Change`]s for whoever watches.
 
+mod service;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,14 +9,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::documents::{DefinitionSpec, Document, Tags};
 use crate::ids::{
-    ClusterName, ContainerId, DefinitionId, Family, InstanceId, NodeId, RequestId, SessionId,
-    StoreId, TaskId,
+    ClusterName, ContainerId, DefinitionId, DeploymentId, Family, InstanceId, NodeId, RequestId,
+    ServiceKey, SessionId, StoreId, TaskId,
 };
 use crate::state::{
     ContainerStatus, HostPort, InstanceVersion, PortBinding, PortRange, Resources, StopCode,
     TaskStatus,
 };
 use crate::time::Millis;
+
+pub use service::{
+    NewDeployment, NewEvent, NewService, ServiceStart, ServiceStep, ServiceStop, ServiceUpdate,
+    Turn,
+};
 
 /// One entry of the Raft log: commands that were waiting together, in order, and the leader's time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +146,40 @@ pub enum Command {
         api_address: String,
         /// Version of its program.
         version: String,
+    },
+    /// UpdateContainerInstancesState: an instance takes no more tasks, or takes them again.
+    DrainInstance {
+        /// Which.
+        instance: InstanceId,
+        /// DRAINING; otherwise ACTIVE.
+        is_draining: bool,
+    },
+    /// CreateService.
+    CreateService(Box<NewService>),
+    /// UpdateService.
+    UpdateService(Box<ServiceUpdate>),
+    /// DeleteService.
+    DeleteService {
+        /// Which.
+        service: ServiceKey,
+        /// Also while it wants tasks.
+        force: bool,
+    },
+    /// StopServiceDeployment.
+    StopDeployment {
+        /// Which.
+        deployment: DeploymentId,
+        /// Whether the last completed deployment is to come back.
+        is_rollback: bool,
+    },
+    /// Duty: what the scheduler does about a service.
+    StepService(Box<ServiceStep>),
+    /// UpdateTaskProtection: tasks of services that are not to be stopped by them, or may be again.
+    ProtectTasks {
+        /// Which.
+        tasks: Vec<TaskId>,
+        /// Until when; `None` ends the protection.
+        until: Option<Millis>,
     },
 }
 
@@ -315,6 +356,8 @@ pub enum Reply {
         /// Rises each time that its tasks were given up.
         incarnation: u64,
     },
+    /// The service as it is wanted now.
+    Service(ServiceKey),
 }
 
 /// A refusal; the same on all replicas. Nothing was changed.
@@ -383,6 +426,33 @@ pub enum Rejection {
         /// The store it is known with.
         known: StoreId,
     },
+    /// DeleteCluster with services that are not INACTIVE.
+    #[error("cluster {0} has services")]
+    ClusterHasServices(ClusterName),
+    /// No such service.
+    #[error("service {0} does not exist")]
+    ServiceNotFound(ServiceKey),
+    /// The service was deleted.
+    #[error("service {0} is not ACTIVE")]
+    ServiceNotActive(ServiceKey),
+    /// CreateService under a name that another service has.
+    #[error("service {0} exists, made by another request")]
+    ServiceExists(ServiceKey),
+    /// CreateService under the name of a service whose tasks are ending.
+    #[error("service {0} is still DRAINING")]
+    ServiceDraining(ServiceKey),
+    /// DeleteService without force while it wants tasks.
+    #[error("service {0} is scaled above 0")]
+    ServiceScaled(ServiceKey),
+    /// The service moved since the decision; look again.
+    #[error("service {0} is not any more what it was")]
+    ServiceMoved(ServiceKey),
+    /// No such service deployment.
+    #[error("service deployment {0} does not exist")]
+    DeploymentNotFound(DeploymentId),
+    /// The service deployment has ended, or is ending.
+    #[error("service deployment {0} is not in progress")]
+    DeploymentEnded(DeploymentId),
 }
 
 /// What an entry touched; readers look the rest up in the state.
@@ -403,4 +473,6 @@ pub enum Change {
     Instance(InstanceId),
     /// A node's record.
     Node(NodeId),
+    /// A service, its events or its deployments.
+    Service(ServiceKey),
 }

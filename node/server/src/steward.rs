@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use quorate_core::{Item, Policy, duties};
+use quorate_core::{Command, Item, Mint, Policy, duties};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const OWED_MAX: usize = 256;
 /// How long a proposal may take before the next look is due anyway.
 const PROPOSE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Bytes proposed together: a proposal takes no more than about thrice as much.
+const PROPOSAL_BYTES: usize = 256 << 10;
 
 /// The one who looks.
 pub struct Steward {
@@ -48,7 +51,8 @@ impl Steward {
                 return;
             }
             let (state, heard) = (self.consensus.state(), self.consensus.heard());
-            let mut owed = duties(&state, &heard, &self.policy, self.consensus.clock().wall());
+            let now = self.consensus.clock().wall();
+            let mut owed = duties(&state, &heard, &self.policy, now, &mut mint);
             owed.truncate(OWED_MAX);
             if owed.is_empty() {
                 continue;
@@ -56,14 +60,9 @@ impl Steward {
             for command in &owed {
                 tracing::info!(?command, "duty");
             }
-            let items = owed
-                .into_iter()
-                .map(|command| Item {
-                    request: mint.request(),
-                    command,
-                })
-                .collect();
-            self.propose(items).await;
+            for items in proposals(owed, &mut mint) {
+                self.propose(items).await;
+            }
         }
     }
 
@@ -89,4 +88,26 @@ impl Steward {
             Err(error) => tracing::warn!(%error, "duties not proposed"),
         }
     }
+}
+
+/// The duties in order, in as many proposals as their size asks for. One that does not arrive outdates those behind it, which are
+/// refused then and found again.
+fn proposals(owed: Vec<Command>, mint: &mut Mint) -> Vec<Vec<Item>> {
+    let (mut all, mut bytes) = (Vec::new(), PROPOSAL_BYTES);
+    for command in owed {
+        let item = Item {
+            request: mint.request(),
+            command,
+        };
+        let size = item.encode().len();
+        if bytes + size > PROPOSAL_BYTES {
+            all.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += size;
+        if let Some(last) = all.last_mut() {
+            last.push(item);
+        }
+    }
+    all
 }

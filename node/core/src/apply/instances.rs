@@ -35,7 +35,37 @@ impl Desk<'_> {
         };
         self.touch(Change::Instance(instance.id));
         self.state.put_instance(instance);
+        self.stir_followers(&new.cluster);
         Ok(reply)
+    }
+
+    /// Repeating it is no error. Its tasks' services look at it; standalone tasks are left alone.
+    pub(super) fn drain_instance(
+        &mut self,
+        id: InstanceId,
+        is_draining: bool,
+    ) -> Result<Reply, Rejection> {
+        let instance = self.state.instance(&id).cloned();
+        let mut instance = instance.ok_or(Rejection::InstanceNotFound(id))?;
+        let wanted = if is_draining {
+            InstanceStatus::Draining
+        } else {
+            InstanceStatus::Active
+        };
+        if instance.status == InstanceStatus::Inactive {
+            return Err(Rejection::InstanceInactive(id));
+        }
+        if instance.status != wanted {
+            instance.status = wanted;
+            instance.change_count += 1;
+            let cluster = instance.cluster.clone();
+            self.state.put_instance(instance);
+            let tasks: Vec<_> = self.state.live_tasks_on(&id).map(|task| task.id).collect();
+            tasks.iter().for_each(|task| self.stir(task));
+            self.stir_followers(&cluster);
+            self.touch(Change::Instance(id));
+        }
+        Ok(Reply::Done)
     }
 
     fn new_instance(&self, new: &NewInstance) -> Instance {
@@ -144,8 +174,9 @@ impl Desk<'_> {
             .expect("looked up above, and never removed");
         instance.status = InstanceStatus::Inactive;
         self.cut_off(&mut instance);
-        let incarnation = instance.incarnation;
+        let (incarnation, cluster) = (instance.incarnation, instance.cluster.clone());
         self.state.put_instance(instance);
+        self.stir_followers(&cluster);
         self.touch(Change::Instance(id));
         Ok(Reply::Instance { id, incarnation })
     }

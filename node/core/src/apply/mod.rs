@@ -7,6 +7,8 @@ mod definitions;
 mod instances;
 mod nodes;
 mod observe;
+mod services;
+mod steps;
 mod tasks;
 
 use std::collections::BTreeSet;
@@ -112,10 +114,26 @@ impl Desk<'_> {
                 api_address,
                 version,
             } => self.record_node(*node, *store, peer_address, api_address, version),
+            Command::DrainInstance {
+                instance,
+                is_draining,
+            } => self.drain_instance(*instance, *is_draining),
+            Command::CreateService(new) => self.create_service(new),
+            Command::UpdateService(update) => self.update_service(update),
+            Command::DeleteService { service, force } => self.delete_service(service, *force),
+            Command::StopDeployment {
+                deployment,
+                is_rollback,
+            } => self.stop_deployment(*deployment, *is_rollback),
+            Command::StepService(step) => self.step_service(step),
+            Command::ProtectTasks { tasks, until } => self.protect_tasks(tasks, *until),
         }
     }
 
     fn touch(&mut self, change: Change) {
+        if let Change::Task { task, .. } = &change {
+            self.stir(task);
+        }
         self.changes.insert(change);
     }
 }
@@ -131,12 +149,19 @@ fn is_worth_remembering(command: &Command) -> bool {
         | Command::StartTasks { .. }
         | Command::StopTask { .. }
         | Command::RegisterInstance(_)
-        | Command::DeregisterInstance { .. } => true,
+        | Command::DeregisterInstance { .. }
+        | Command::DrainInstance { .. }
+        | Command::CreateService(_)
+        | Command::UpdateService(_)
+        | Command::DeleteService { .. }
+        | Command::StopDeployment { .. }
+        | Command::ProtectTasks { .. } => true,
         Command::Disconnect { .. }
         | Command::LoseInstance { .. }
         | Command::Observe { .. }
         | Command::ExpireStops { .. }
         | Command::Forget { .. }
-        | Command::RecordNode { .. } => false,
+        | Command::RecordNode { .. }
+        | Command::StepService(_) => false,
     }
 }

@@ -5,6 +5,7 @@ use quorate_bugs::{Bug, is_seeded};
 use super::Desk;
 use crate::command::{Change, ContainerObserved, Rejection, Reply, TaskObserved};
 use crate::ids::{InstanceId, SessionId};
+use crate::state::health::is_healthy;
 use crate::state::{Container, ContainerStatus, DesiredStatus, StopCode, Task, TaskStatus};
 
 impl Desk<'_> {
@@ -46,6 +47,9 @@ impl Desk<'_> {
         task.execution_stopped_at = task.execution_stopped_at.or(seen.execution_stopped_at);
         if task.last.may_become(seen.status) || is_seeded(Bug::StatusGoesBack) {
             self.advance(&mut task, seen);
+        }
+        if is_healthy(&before, self.now) && !is_healthy(&task, self.now) && task.holds_resources() {
+            self.note_loss(&task);
         }
         if before != task {
             self.touch(Change::Task {

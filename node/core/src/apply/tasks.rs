@@ -8,8 +8,8 @@ use super::Desk;
 use crate::command::{Change, ClientToken, NewContainer, NewTask, Rejection, Reply};
 use crate::ids::TaskId;
 use crate::state::{
-    Container, ContainerStatus, DefinitionStatus, DesiredStatus, Instance, StopCode, Task,
-    TaskStatus, TokenRecord,
+    Container, ContainerStatus, DefinitionStatus, DesiredStatus, Instance, Membership, StopCode,
+    Task, TaskStatus, TokenRecord,
 };
 
 /// The mistake of [`Bug::HashOrder`].
@@ -31,13 +31,13 @@ impl Desk<'_> {
         if let Some(reply) = token.and_then(|token| self.known_token(token)) {
             return reply;
         }
-        self.check_all(tasks)?;
+        self.check_all(&tasks.iter().collect::<Vec<_>>(), true)?;
         let mut ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
         if is_seeded(Bug::HashOrder) {
             in_hash_order(&mut ids);
         }
         for new in tasks {
-            self.start(new);
+            self.start(new, None);
         }
         if let Some(ClientToken {
             cluster,
@@ -67,7 +67,8 @@ impl Desk<'_> {
     }
 
     /// Checks all before any is started. Tasks of one command may share an instance, hence the running view of those touched.
-    fn check_all(&self, tasks: &[NewTask]) -> Result<(), Rejection> {
+    /// A service goes on with an INACTIVE definition, nobody else starts anything of one.
+    pub(super) fn check_all(&self, tasks: &[&NewTask], is_new_use: bool) -> Result<(), Rejection> {
         let mut view: BTreeMap<_, Instance> = BTreeMap::new();
         let mut ids = BTreeSet::new();
         for new in tasks {
@@ -75,7 +76,7 @@ impl Desk<'_> {
             let definition = self.state.definition(&new.definition);
             let definition =
                 definition.ok_or_else(|| Rejection::DefinitionNotFound(new.definition.clone()))?;
-            if definition.status != DefinitionStatus::Active {
+            if is_new_use && definition.status != DefinitionStatus::Active {
                 return Err(Rejection::DefinitionInactive(new.definition.clone()));
             }
             let gone = || Rejection::NoLongerFits {
@@ -102,7 +103,7 @@ impl Desk<'_> {
         Ok(())
     }
 
-    fn start(&mut self, new: &NewTask) {
+    pub(super) fn start(&mut self, new: &NewTask, service: Option<Membership>) {
         let mut instance = self
             .state
             .instance(&new.instance)
@@ -111,7 +112,8 @@ impl Desk<'_> {
         if !is_seeded(Bug::NoReservation) {
             reserve(&mut instance, new);
         }
-        let task = self.new_task(new, instance.incarnation);
+        let mut task = self.new_task(new, instance.incarnation);
+        task.service = service;
         self.touch(Change::Task {
             task: new.id,
             instance: new.instance,
@@ -150,6 +152,8 @@ impl Desk<'_> {
             stopped_at: None,
             stop_code: None,
             stopped_reason: String::new(),
+            service: None,
+            protected_until: None,
         }
     }
 
@@ -163,6 +167,7 @@ impl Desk<'_> {
         let task = self.state.task(&id).ok_or(Rejection::TaskNotFound(id))?;
         if task.desired == DesiredStatus::Running {
             let mut task = task.clone();
+            self.note_loss(&task);
             task.desired = DesiredStatus::Stopped;
             task.stopping_at = task.stopping_at.or(Some(self.now));
             if task.stop_code.is_none() {
@@ -243,6 +248,7 @@ impl Desk<'_> {
             "{} is STOPPED already",
             task.id
         );
+        self.note_end(task);
         task.last = TaskStatus::Stopped;
         task.version += 1;
         task.stopping_at = task.stopping_at.or(Some(self.now));

@@ -4,10 +4,12 @@
 //! tasks of the same group, then the most memory and CPU left, then the lowest id.
 
 mod feasible;
+mod order;
 mod problem;
 mod score;
 
 pub use feasible::Refusal;
+pub use order::Order;
 pub use problem::{Need, Placement, Plan, Problem, Refused};
 
 use problem::Candidate;

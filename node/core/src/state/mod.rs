@@ -5,9 +5,13 @@
 mod check;
 mod cluster;
 mod definition;
+pub mod health;
 mod instance;
 mod node;
 mod resources;
+mod rollout;
+mod service;
+mod services;
 mod task;
 mod write;
 
@@ -22,10 +26,17 @@ pub use definition::{DefinitionStatus, FamilyRecord, TaskDefinition};
 pub use instance::{Instance, InstanceStatus, InstanceVersion};
 pub use node::NodeRecord;
 pub use resources::{HostPort, PortBinding, PortRange, Resources};
-pub use task::{Container, ContainerStatus, DesiredStatus, StopCode, Task, TaskStatus};
+pub use rollout::{Revision, Rollback, RolloutStatus, ServiceDeployment};
+pub use service::{
+    Deployment, EVENTS_KEPT, Rollout, Said, Service, ServiceEvent, ServiceStatus, Topic,
+};
+pub use task::{Container, ContainerStatus, DesiredStatus, Membership, StopCode, Task, TaskStatus};
 
 use crate::command::Reply;
-use crate::ids::{ClusterName, DefinitionId, Family, InstanceId, NodeId, RequestId, TaskId};
+use crate::ids::{
+    ClusterName, DefinitionId, DeploymentId, Family, InstanceId, NodeId, RequestId, ServiceKey,
+    TaskId,
+};
 use crate::time::Millis;
 
 type Map<K, V> = RedBlackTreeMapSync<K, V>;
@@ -44,6 +55,10 @@ pub struct State {
     pub(crate) nodes: Map<NodeId, NodeRecord>,
     pub(crate) tokens: Map<(ClusterName, String), TokenRecord>,
     pub(crate) requests: Map<RequestId, Remembered>,
+    pub(crate) services: Map<ServiceKey, Arc<Service>>,
+    pub(crate) service_events: Map<(ServiceKey, u64), Arc<ServiceEvent>>,
+    pub(crate) service_deployments: Map<DeploymentId, Arc<ServiceDeployment>>,
+    pub(crate) revisions: Map<DeploymentId, Arc<Revision>>,
     pub(crate) index: Indexes,
 }
 
@@ -62,6 +77,15 @@ pub(crate) struct Indexes {
     pub(crate) stopped: Set<(Millis, TaskId)>,
     pub(crate) tokens_by_time: Set<(Millis, ClusterName, String)>,
     pub(crate) requests_by_time: Set<(Millis, RequestId)>,
+    pub(crate) tasks_by_service: Set<(ServiceKey, TaskId)>,
+    /// Those of them that are not STOPPED.
+    pub(crate) live_by_service: Set<(ServiceKey, TaskId)>,
+    /// Services by the time at which they are to be looked at.
+    pub(crate) looks: Set<(Millis, ServiceKey)>,
+    /// Services that follow the instances of their cluster.
+    pub(crate) followers: Set<ServiceKey>,
+    /// Deployments by service, in the order in which they were asked for.
+    pub(crate) deployments_by_service: Set<(ServiceKey, Millis, DeploymentId)>,
 }
 
 /// What a client token started.

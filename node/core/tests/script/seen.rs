@@ -19,10 +19,12 @@ macro_rules! variants {
 }
 
 variants!(Command, COMMANDS, command: CreateCluster, DeleteCluster, RegisterDefinition, DeregisterDefinition, StartTasks,
-    StopTask, RegisterInstance, Disconnect, DeregisterInstance, LoseInstance, Observe, ExpireStops, Forget, RecordNode);
+    StopTask, RegisterInstance, Disconnect, DeregisterInstance, LoseInstance, Observe, ExpireStops, Forget, RecordNode,
+    DrainInstance, CreateService, UpdateService, DeleteService, StopDeployment, StepService, ProtectTasks);
 variants!(Rejection, REJECTIONS, rejection: ClusterNotFound, ClusterInactive, ClusterHasInstances, ClusterHasTasks,
     DefinitionNotFound, DefinitionInactive, TokenConflict, NoLongerFits, TaskNotFound, InstanceNotFound, InstanceInactive,
-    InstanceHasTasks, InstanceElsewhere, StaleSession, NodeHasOtherStore);
+    InstanceHasTasks, InstanceElsewhere, StaleSession, NodeHasOtherStore, ClusterHasServices, ServiceNotFound,
+    ServiceNotActive, ServiceExists, ServiceDraining, ServiceScaled, ServiceMoved, DeploymentNotFound, DeploymentEnded);
 variants!(Refusal, REFUSALS, refusal: NotActive, AgentDisconnected, Overcommitted, Cpu, Memory, Ports, Attribute);
 
 /// What has been shown.

@@ -132,7 +132,16 @@ pub(super) fn refusal(rejection: &Rejection) -> Refused {
         | Rejection::NoLongerFits { .. }
         | Rejection::TaskNotFound(_)
         | Rejection::InstanceHasTasks(_)
-        | Rejection::NodeHasOtherStore { .. } => {
+        | Rejection::NodeHasOtherStore { .. }
+        | Rejection::ClusterHasServices(_)
+        | Rejection::ServiceNotFound(_)
+        | Rejection::ServiceNotActive(_)
+        | Rejection::ServiceExists(_)
+        | Rejection::ServiceDraining(_)
+        | Rejection::ServiceScaled(_)
+        | Rejection::ServiceMoved(_)
+        | Rejection::DeploymentNotFound(_)
+        | Rejection::DeploymentEnded(_) => {
             unreachable!("no command of an agent comes to {rejection:?}")
         }
     }

@@ -248,7 +248,12 @@ fn a_run_that_is_cut_while_it_is_read_is_whole_up_to_the_cut() {
         })
     };
     let read_to_the_cut = read(cut).unwrap();
-    assert!(read_to_the_cut.iter().map(|record| record.index).eq(50..=cut));
+    assert!(
+        read_to_the_cut
+            .iter()
+            .map(|record| record.index)
+            .eq(50..=cut)
+    );
     assert!(
         matches!(read(cut + 1), Err(EngineError::Damaged { .. })),
         "what was asked for and is not there is damage"
