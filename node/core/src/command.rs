@@ -147,10 +147,10 @@ pub enum Command {
         /// Version of its program.
         version: String,
     },
-    /// UpdateContainerInstancesState: an instance takes no more tasks, or takes them again.
-    DrainInstance {
-        /// Which.
-        instance: InstanceId,
+    /// UpdateContainerInstancesState: instances take no more tasks, or take them again.
+    DrainInstances {
+        /// Which; those that are not there, or INACTIVE, are left out.
+        instances: Vec<InstanceId>,
         /// DRAINING; otherwise ACTIVE.
         is_draining: bool,
     },
@@ -178,8 +178,8 @@ pub enum Command {
     ProtectTasks {
         /// Which.
         tasks: Vec<TaskId>,
-        /// Until when; `None` ends the protection.
-        until: Option<Millis>,
+        /// For how long from now; `None` ends the protection.
+        for_ms: Option<u64>,
     },
 }
 
@@ -356,8 +356,12 @@ pub enum Reply {
         /// Rises each time that its tasks were given up.
         incarnation: u64,
     },
+    /// The instances whose state was set.
+    Instances(Vec<InstanceId>),
     /// The service as it is wanted now.
     Service(ServiceKey),
+    /// The service deployment that is to stop.
+    Deployment(DeploymentId),
 }
 
 /// A refusal; the same on all replicas. Nothing was changed.

@@ -230,6 +230,17 @@ impl fmt::Display for ServiceKey {
 #[serde(transparent)]
 pub struct DeploymentId(pub u64);
 
+impl DeploymentId {
+    /// The lowest number: nineteen digits, as ECS's have.
+    const MIN: u64 = 1_000_000_000_000_000_000;
+
+    /// The deployment that a request makes, however often it is tried.
+    #[must_use]
+    pub const fn of(request: RequestId) -> Self {
+        Self(Self::MIN + (request.0 as u64) % (8 * Self::MIN))
+    }
+}
+
 impl fmt::Display for DeploymentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ecs-svc/{}", self.0)

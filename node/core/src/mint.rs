@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use crate::ids::{ContainerId, DeploymentId, InstanceId, RequestId, TaskId};
+use crate::ids::{ContainerId, InstanceId, RequestId, TaskId};
 
 /// A source of ids: equal seeds mint equal ids in equal order.
 #[derive(Clone, Debug)]
@@ -19,9 +19,6 @@ enum Source {
     /// The last number of each kind, by its letter.
     Counting(BTreeMap<u8, u64>),
 }
-
-/// The lowest deployment number: nineteen digits, as ECS's have.
-const DEPLOYMENT_MIN: u64 = 1_000_000_000_000_000_000;
 
 impl Mint {
     /// A mint that starts at `seed`.
@@ -77,14 +74,5 @@ impl Mint {
     /// A new request id.
     pub fn request(&mut self) -> RequestId {
         RequestId::from_u128(self.next(b'r'))
-    }
-
-    /// A new deployment, and the number of its revision.
-    pub fn deployment(&mut self) -> DeploymentId {
-        let low = self.next(0) as u64;
-        match self.from {
-            Source::Counting(_) => DeploymentId(low),
-            Source::Seed(_) => DeploymentId(DEPLOYMENT_MIN + low % (8 * DEPLOYMENT_MIN)),
-        }
     }
 }

@@ -39,33 +39,37 @@ impl Desk<'_> {
         Ok(reply)
     }
 
-    /// Repeating it is no error. Its tasks' services look at it; standalone tasks are left alone.
-    pub(super) fn drain_instance(
-        &mut self,
-        id: InstanceId,
-        is_draining: bool,
-    ) -> Result<Reply, Rejection> {
-        let instance = self.state.instance(&id).cloned();
-        let mut instance = instance.ok_or(Rejection::InstanceNotFound(id))?;
+    /// Repeating it is no error. Services look at their tasks there; standalone tasks are left alone.
+    pub(super) fn drain_instances(&mut self, ids: &[InstanceId], is_draining: bool) -> Reply {
         let wanted = if is_draining {
             InstanceStatus::Draining
         } else {
             InstanceStatus::Active
         };
-        if instance.status == InstanceStatus::Inactive {
-            return Err(Rejection::InstanceInactive(id));
+        let live = |id: &&InstanceId| {
+            let instance = self.state.instance(id);
+            instance.is_some_and(|one| one.status != InstanceStatus::Inactive)
+        };
+        let known: Vec<InstanceId> = ids.iter().filter(live).copied().collect();
+        for id in &known {
+            self.set_status(*id, wanted);
         }
-        if instance.status != wanted {
-            instance.status = wanted;
-            instance.change_count += 1;
-            let cluster = instance.cluster.clone();
-            self.state.put_instance(instance);
-            let tasks: Vec<_> = self.state.live_tasks_on(&id).map(|task| task.id).collect();
-            tasks.iter().for_each(|task| self.stir(task));
-            self.stir_followers(&cluster);
-            self.touch(Change::Instance(id));
-        }
-        Ok(Reply::Done)
+        Reply::Instances(known)
+    }
+
+    fn set_status(&mut self, id: InstanceId, wanted: InstanceStatus) {
+        let differs = |one: &&Instance| one.status != wanted;
+        let Some(mut instance) = self.state.instance(&id).filter(differs).cloned() else {
+            return;
+        };
+        instance.status = wanted;
+        instance.change_count += 1;
+        let cluster = instance.cluster.clone();
+        self.state.put_instance(instance);
+        let tasks: Vec<_> = self.state.live_tasks_on(&id).map(|task| task.id).collect();
+        tasks.iter().for_each(|task| self.stir(task));
+        self.stir_followers(&cluster);
+        self.touch(Change::Instance(id));
     }
 
     fn new_instance(&self, new: &NewInstance) -> Instance {

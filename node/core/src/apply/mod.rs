@@ -114,10 +114,10 @@ impl Desk<'_> {
                 api_address,
                 version,
             } => self.record_node(*node, *store, peer_address, api_address, version),
-            Command::DrainInstance {
-                instance,
+            Command::DrainInstances {
+                instances,
                 is_draining,
-            } => self.drain_instance(*instance, *is_draining),
+            } => Ok(self.drain_instances(instances, *is_draining)),
             Command::CreateService(new) => self.create_service(new),
             Command::UpdateService(update) => self.update_service(update),
             Command::DeleteService { service, force } => self.delete_service(service, *force),
@@ -126,7 +126,7 @@ impl Desk<'_> {
                 is_rollback,
             } => self.stop_deployment(*deployment, *is_rollback),
             Command::StepService(step) => self.step_service(step),
-            Command::ProtectTasks { tasks, until } => self.protect_tasks(tasks, *until),
+            Command::ProtectTasks { tasks, for_ms } => Ok(self.protect_tasks(tasks, *for_ms)),
         }
     }
 
@@ -150,7 +150,7 @@ fn is_worth_remembering(command: &Command) -> bool {
         | Command::StopTask { .. }
         | Command::RegisterInstance(_)
         | Command::DeregisterInstance { .. }
-        | Command::DrainInstance { .. }
+        | Command::DrainInstances { .. }
         | Command::CreateService(_)
         | Command::UpdateService(_)
         | Command::DeleteService { .. }

@@ -220,7 +220,7 @@ impl Desk<'_> {
             RolloutStatus::StopRequested
         };
         if record.status == wanted {
-            return Ok(Reply::Service(record.service));
+            return Ok(Reply::Deployment(id));
         }
         if record.status != RolloutStatus::InProgress {
             return Err(Rejection::DeploymentEnded(id));
@@ -228,18 +228,14 @@ impl Desk<'_> {
         let service = self.active_service(&record.service)?;
         record.status = wanted;
         record.updated_at = self.now;
-        let key = record.service.clone();
         self.state.put_service_deployment(record);
         self.put_stepped(service);
-        Ok(Reply::Service(key))
+        Ok(Reply::Deployment(id))
     }
 
     /// Tasks that no service has, or that have ended, are left alone: the caller is told so from the state.
-    pub(super) fn protect_tasks(
-        &mut self,
-        tasks: &[TaskId],
-        until: Option<Millis>,
-    ) -> Result<Reply, Rejection> {
+    pub(super) fn protect_tasks(&mut self, tasks: &[TaskId], for_ms: Option<u64>) -> Reply {
+        let until = for_ms.map(|span_ms| self.now.plus_ms(span_ms));
         let mut protected = Vec::new();
         for id in tasks {
             let of_service = |task: &&crate::state::Task| {
@@ -256,7 +252,7 @@ impl Desk<'_> {
             self.state.put_task(task);
             protected.push(*id);
         }
-        Ok(Reply::Tasks(protected))
+        Reply::Tasks(protected)
     }
 
     /// The service, if it may be changed.

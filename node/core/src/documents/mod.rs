@@ -17,8 +17,8 @@ pub use definition::{
 pub use launch::{Launch, LaunchContainer};
 pub use overrides::{ContainerOverride, Overrides};
 pub use service::{
-    Breaker, Controller, RevisionSpec, Scheduling, ServiceConstraint, ServiceSpec, ServiceStrategy,
-    Threshold,
+    Breaker, Controller, Propagation, RevisionSpec, Scheduling, ServiceConstraint, ServiceSpec,
+    ServiceStrategy, Threshold,
 };
 pub use tags::{Tag, TagError, Tags};
 

@@ -5,7 +5,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::tags::Tags;
 use crate::ids::DefinitionId;
 
 /// How many tasks a service wants.
@@ -46,6 +45,30 @@ impl Controller {
         match self {
             Self::Ecs => "ECS",
             Self::External => "EXTERNAL",
+        }
+    }
+}
+
+/// Where a service's tasks get their tags from (`propagateTags`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Propagation {
+    /// Nowhere.
+    #[default]
+    None,
+    /// The service.
+    Service,
+    /// The task definition.
+    TaskDefinition,
+}
+
+impl Propagation {
+    /// ECS's word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::Service => "SERVICE",
+            Self::TaskDefinition => "TASK_DEFINITION",
         }
     }
 }
@@ -145,6 +168,12 @@ pub struct ServiceSpec {
     pub strategies: Vec<ServiceStrategy>,
     /// availabilityZoneRebalancing is ENABLED.
     pub rebalances: bool,
+    /// Where tasks get their tags from.
+    pub propagates: Propagation,
+    /// enableECSManagedTags.
+    pub managed_tags: bool,
+    /// enableExecuteCommand.
+    pub enable_execute_command: bool,
 }
 
 impl ServiceSpec {
@@ -169,10 +198,6 @@ pub struct RevisionSpec {
     pub definition: DefinitionId,
     /// EC2, EXTERNAL or FARGATE.
     pub launch_type: String,
-    /// enableExecuteCommand.
-    pub enable_execute_command: bool,
-    /// Tags that its tasks get, wherever they come from.
-    pub task_tags: Tags,
 }
 
 #[cfg(test)]

@@ -177,9 +177,9 @@ impl Fleet {
                 instance,
                 is_draining,
             } => {
-                let instance = InstanceId::from_u128(instance);
-                let _ = self.apply(Command::DrainInstance {
-                    instance,
+                let instances = vec![InstanceId::from_u128(instance)];
+                self.must(Command::DrainInstances {
+                    instances,
                     is_draining,
                 });
             }
@@ -187,8 +187,10 @@ impl Fleet {
             Happening::Register { instance } => self.register(instance),
             Happening::Protect { which } => {
                 let tasks = self.some(which).iter().map(|task| task.id).collect();
-                let until = Some(self.now.plus_ms(60_000));
-                self.must(Command::ProtectTasks { tasks, until });
+                self.must(Command::ProtectTasks {
+                    tasks,
+                    for_ms: Some(60_000),
+                });
             }
             Happening::Wait { ms } => self.now = self.now.plus_ms(ms),
             Happening::Outrun { which } => self.outrun(which)?,
@@ -204,11 +206,11 @@ impl Fleet {
     pub(crate) fn recover(&mut self) {
         for number in 1..=INSTANCES {
             self.register(number);
-            self.must(Command::DrainInstance {
-                instance: InstanceId::from_u128(number),
-                is_draining: false,
-            });
         }
+        self.must(Command::DrainInstances {
+            instances: (1..=INSTANCES).map(InstanceId::from_u128).collect(),
+            is_draining: false,
+        });
     }
 
     fn lead(&mut self) -> Result<(), TestCaseError> {
@@ -313,8 +315,6 @@ impl Fleet {
             spec: RevisionSpec {
                 definition: definition(1 + self.deployments % 2),
                 launch_type: "EXTERNAL".into(),
-                enable_execute_command: false,
-                task_tags: Vec::new(),
             },
         }
     }

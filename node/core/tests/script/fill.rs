@@ -22,7 +22,7 @@ pub(crate) fn command(mut command: Value) -> Value {
         ),
         "RegisterInstance" => instance(body),
         "Disconnect" | "LoseInstance" => under(body, json!({"session": "s1"})),
-        "DrainInstance" => under(body, json!({"is_draining": true})),
+        "DrainInstances" => under(body, json!({"is_draining": true})),
         "CreateService" | "UpdateService" => service(body, name == "CreateService"),
         "DeleteService" => {
             under(body, json!({"force": false}));
@@ -30,7 +30,7 @@ pub(crate) fn command(mut command: Value) -> Value {
         }
         "StopDeployment" => under(body, json!({"is_rollback": true})),
         "StepService" => step(body),
-        "ProtectTasks" => under(body, json!({"until": null})),
+        "ProtectTasks" => under(body, json!({"for_ms": null})),
         "DeregisterInstance" => under(body, json!({"force": false})),
         "Observe" => observe(body),
         "RecordNode" => under(
@@ -146,6 +146,7 @@ fn service(body: &mut Value, is_new: bool) {
     let spec = json!({
         "scheduling": "Replica", "controller": "Ecs", "desired_count": 2, "minimum_percent": 100,
         "maximum_percent": 200, "grace_ms": 0, "constraints": [], "strategies": [], "rebalances": false,
+        "propagates": "None", "managed_tags": false, "enable_execute_command": false,
         "breaker": {
             "enabled": false, "rollback": false, "threshold": {"BoundedPercent": 50}, "reset_on_healthy_task": true
         },
@@ -171,7 +172,7 @@ fn service(body: &mut Value, is_new: bool) {
         body["deploy"] = json!({
             "id": pair[0], "document": "{}",
             "spec": {
-                "definition": definition, "launch_type": "EXTERNAL", "enable_execute_command": false, "task_tags": []
+                "definition": definition, "launch_type": "EXTERNAL"
             }
         });
     }

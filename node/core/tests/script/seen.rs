@@ -20,7 +20,7 @@ macro_rules! variants {
 
 variants!(Command, COMMANDS, command: CreateCluster, DeleteCluster, RegisterDefinition, DeregisterDefinition, StartTasks,
     StopTask, RegisterInstance, Disconnect, DeregisterInstance, LoseInstance, Observe, ExpireStops, Forget, RecordNode,
-    DrainInstance, CreateService, UpdateService, DeleteService, StopDeployment, StepService, ProtectTasks);
+    DrainInstances, CreateService, UpdateService, DeleteService, StopDeployment, StepService, ProtectTasks);
 variants!(Rejection, REJECTIONS, rejection: ClusterNotFound, ClusterInactive, ClusterHasInstances, ClusterHasTasks,
     DefinitionNotFound, DefinitionInactive, TokenConflict, NoLongerFits, TaskNotFound, InstanceNotFound, InstanceInactive,
     InstanceHasTasks, InstanceElsewhere, StaleSession, NodeHasOtherStore, ClusterHasServices, ServiceNotFound,

@@ -4,11 +4,11 @@ use super::plan::Plan;
 use super::sight::Sight;
 use super::words;
 use crate::command::ServiceStart;
-use crate::documents::{Document, Launch, Overrides};
+use crate::documents::{Document, Launch, Overrides, Propagation, Tag, Tags};
 use crate::ids::InstanceId;
 use crate::mint::Mint;
 use crate::placement::{Need, Order, Placement, Problem, Refusal, Refused, place, place_on};
-use crate::state::{Deployment, Revision, TaskDefinition, Topic};
+use crate::state::{Deployment, Revision, Service, TaskDefinition, Topic};
 
 /// When placement found no room, it is tried again after this long, unless an instance comes before.
 const PLACE_AGAIN_MS: u64 = 15_000;
@@ -21,6 +21,7 @@ struct Kind<'a> {
     launch: Launch,
     need: Need,
     group: String,
+    tags: Tags,
 }
 
 impl<'a> Kind<'a> {
@@ -35,6 +36,7 @@ impl<'a> Kind<'a> {
             need: Need::new(&launch, &definition.spec.requires_attributes),
             launch,
             group: sight.service.group(),
+            tags: task_tags(sight.service, definition),
         })
     }
 
@@ -56,9 +58,9 @@ impl<'a> Kind<'a> {
             overrides: &Document::default(),
             group: &self.group,
             started_by: &self.deployment.id.to_string(),
-            tags: &self.revision.spec.task_tags,
+            tags: &self.tags,
             launch_type: &self.revision.spec.launch_type,
-            enable_execute_command: self.revision.spec.enable_execute_command,
+            enable_execute_command: sight.service.spec.enable_execute_command,
         };
         ServiceStart {
             deployment: self.deployment.id,
@@ -67,17 +69,37 @@ impl<'a> Kind<'a> {
     }
 }
 
+/// The tags of the service's tasks: propagated ones, then those that ECS manages.
+fn task_tags(service: &Service, definition: &TaskDefinition) -> Tags {
+    let mut tags = match service.spec.propagates {
+        Propagation::None => Tags::new(),
+        Propagation::Service => service.tags.clone(),
+        Propagation::TaskDefinition => definition.tags.clone(),
+    };
+    if service.spec.managed_tags {
+        let managed = |key: &str, value: &str| Tag {
+            key: key.to_owned(),
+            value: value.to_owned(),
+        };
+        tags.push(managed("aws:ecs:clusterName", service.key.cluster.as_str()));
+        tags.push(managed("aws:ecs:serviceName", service.key.name.as_str()));
+    }
+    tags
+}
+
 /// About how large a step may be; a proposal takes three times as much.
 const STEP_BYTES: usize = 256 << 10;
 
 /// How many tasks of the deployment one step may start: their tags and containers all travel with each.
 pub(super) fn step_max(sight: &Sight<'_>, deployment: &Deployment) -> usize {
     let definition = sight.state.definition(&deployment.definition);
-    let revision = sight.state.revision(deployment.id);
+    let tags = definition.map(|one| task_tags(sight.service, one));
     let containers = definition.into_iter().flat_map(|one| &one.spec.containers);
     let containers = containers.map(|one| 300 + one.image.len() + 150 * one.ports.len());
-    let tags = revision.into_iter().flat_map(|one| &one.spec.task_tags);
-    let tags = tags.map(|tag| 20 + tag.key.len() + tag.value.len());
+    let tags = tags
+        .iter()
+        .flatten()
+        .map(|tag| 20 + tag.key.len() + tag.value.len());
     let task_bytes = 700 + containers.sum::<usize>() + tags.sum::<usize>();
     (STEP_BYTES / task_bytes).max(1)
 }
