@@ -270,7 +270,7 @@ mod tests {
         let named = realm.parse_service(&realm.service(&service)).unwrap();
         assert_eq!(
             (named.id, named.cluster),
-            (service.name.clone(), Some(cluster.clone()))
+            (service.name.clone(), Some(cluster))
         );
         let id = DeploymentId(7);
         let arn = realm.service_deployment(&service, id);

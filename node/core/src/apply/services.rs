@@ -5,8 +5,8 @@ use crate::command::{Change, NewDeployment, NewService, Rejection, Reply, Servic
 use crate::documents::Scheduling;
 use crate::ids::{DefinitionId, DeploymentId, ServiceKey, TaskId};
 use crate::state::{
-    DefinitionStatus, Deployment, Revision, Rollout, RolloutStatus, Service, ServiceDeployment,
-    ServiceStatus, TaskStatus,
+    DefinitionStatus, Deployment, ROLLOUTS_KEPT, Revision, Rollout, RolloutStatus, Service,
+    ServiceDeployment, ServiceStatus, TaskStatus,
 };
 use crate::time::Millis;
 
@@ -120,6 +120,25 @@ impl Desk<'_> {
         });
         let primary = deployment(new.id, &new.spec.definition, self.now, self.now);
         service.deployments.insert(0, primary);
+        self.forget_rollouts(service);
+    }
+
+    /// What ended long ago makes room, unless the service may still go back to it.
+    fn forget_rollouts(&mut self, service: &Service) {
+        let is_needed = |one: &ServiceDeployment| {
+            !one.status.is_final()
+                || service.deployment(one.id).is_some()
+                || service.completed == Some(one.id)
+        };
+        let all = self.state.deployments_of(&service.key);
+        let old: Vec<DeploymentId> = all
+            .skip(ROLLOUTS_KEPT)
+            .filter(|one| !is_needed(one))
+            .map(|one| one.id)
+            .collect();
+        for id in old {
+            self.state.remove_rollout(id);
+        }
     }
 
     /// Ends whatever service deployment of the service is not final.

@@ -28,7 +28,8 @@ pub use node::NodeRecord;
 pub use resources::{HostPort, PortBinding, PortRange, Resources};
 pub use rollout::{Revision, Rollback, RolloutStatus, ServiceDeployment};
 pub use service::{
-    Deployment, EVENTS_KEPT, Rollout, Said, Service, ServiceEvent, ServiceStatus, Topic,
+    Deployment, EVENTS_KEPT, ROLLOUTS_KEPT, Rollout, Said, Service, ServiceEvent, ServiceStatus,
+    Topic,
 };
 pub use task::{Container, ContainerStatus, DesiredStatus, Membership, StopCode, Task, TaskStatus};
 

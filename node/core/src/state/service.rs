@@ -9,6 +9,9 @@ use crate::time::Millis;
 /// ECS keeps this many events of a service.
 pub const EVENTS_KEPT: u64 = 100;
 
+/// This many service deployments of a service stay, with their revisions, beside those that it still needs. ECS: 90 days.
+pub const ROLLOUTS_KEPT: usize = 100;
+
 /// Where a service is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ServiceStatus {

@@ -150,6 +150,16 @@ impl State {
             .insert_mut(deployment.id, Arc::new(deployment));
     }
 
+    /// Forgets a service deployment and its revision.
+    pub(crate) fn remove_rollout(&mut self, id: DeploymentId) {
+        if let Some(old) = self.service_deployments.get(&id).map(Arc::clone) {
+            let key = (old.service.clone(), old.created_at, id);
+            self.index.deployments_by_service.remove_mut(&key);
+            self.service_deployments.remove_mut(&id);
+            self.revisions.remove_mut(&id);
+        }
+    }
+
     /// Where the indexes of services have the task.
     pub(super) fn index_member(&mut self, task: &Task) {
         let Some(service) = task.service_key() else {

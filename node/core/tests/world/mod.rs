@@ -1,6 +1,7 @@
 //! A small world for properties: few names, so that random commands meet; and logs of such commands.
 
 pub(crate) mod judge;
+mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -262,6 +263,7 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         1 => vec(task(), 0..3).prop_map(|tasks| Command::ExpireStops { tasks }),
         2 => vec(task(), 0..3).prop_map(|tasks| Command::Forget { tasks }),
         1 => node,
+        10 => services::command(),
     ]
 }
 

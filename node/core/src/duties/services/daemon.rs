@@ -19,9 +19,8 @@ pub(super) fn moves(sight: &Sight<'_>, plan: &mut Plan, mint: &mut Mint) {
         return;
     };
     let meant = meant(sight, primary);
-    let wanted = meant.len() as u64;
     let served: BTreeSet<InstanceId> = sight.staying().map(|one| one.task.instance).collect();
-    let missing = wanted.saturating_sub(served.len() as u64);
+    let missing = meant.difference(&served).count() as u64;
     let started = start(sight, plan, &meant, &served, mint);
     let short = if plan.has_more { 0 } else { missing - started };
     let mut healthy = sight.healthy_count();
@@ -69,12 +68,11 @@ fn start(
     };
     let max = sight.service.spec.running_max();
     let room = max.saturating_sub(sight.members.len() as u64);
-    let ends = |id: &InstanceId| {
-        let mut here = sight.members.iter().filter(|one| one.task.instance == *id);
-        here.any(|one| one.standing == Standing::Ending)
-    };
+    let ending = sight.members.iter();
+    let ending = ending.filter(|one| one.standing == Standing::Ending);
+    let ending: BTreeSet<InstanceId> = ending.map(|one| one.task.instance).collect();
     let mut bare: Vec<InstanceId> = meant.difference(served).copied().collect();
-    bare.retain(|id| !ends(id));
+    bare.retain(|id| !ending.contains(id));
     if bare.is_empty() || room == 0 || replica::is_throttled(sight, plan, deployment) {
         return 0;
     }

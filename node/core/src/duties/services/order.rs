@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use super::TASKS_PER_STEP;
 use super::sight::{Member, Sight};
 use crate::ids::InstanceId;
 
@@ -23,7 +24,10 @@ fn zone<'a>(sight: &Sight<'a>, member: &Member<'a>) -> &'a str {
         .map_or("", String::as_str)
 }
 
-/// The first `count` of `candidates`, in the order in which they are to be stopped.
+/// One more than a step takes: whoever asks for all sees that there are more.
+const CHOSEN_MAX: u64 = TASKS_PER_STEP as u64 + 1;
+
+/// The first `count` of `candidates`, in the order in which they are to be stopped; never many more than a step takes.
 pub(super) fn first<'m, 'a>(
     sight: &Sight<'a>,
     candidates: impl Iterator<Item = &'m Member<'a>>,
@@ -32,6 +36,10 @@ pub(super) fn first<'m, 'a>(
 where
     'a: 'm,
 {
+    let count = count.min(CHOSEN_MAX);
+    if count == 0 {
+        return Vec::new();
+    }
     let mut left: Vec<&Member<'a>> = candidates.filter(|one| !one.is_protected).collect();
     let mut crowds = Crowds {
         by_zone: BTreeMap::new(),
