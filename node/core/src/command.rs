@@ -172,6 +172,15 @@ pub enum Command {
         /// Whether the last completed deployment is to come back.
         is_rollback: bool,
     },
+    /// ContinueServiceDeployment: how a deployment that waits goes on.
+    ContinueDeployment {
+        /// Which.
+        deployment: DeploymentId,
+        /// At which pause.
+        hook: String,
+        /// Whether it is rolled back.
+        is_rollback: bool,
+    },
     /// Duty: what the scheduler does about a service.
     StepService(Box<ServiceStep>),
     /// UpdateTaskProtection: tasks of services that are not to be stopped by them, or may be again.
@@ -454,6 +463,14 @@ pub enum Rejection {
     /// No such service deployment.
     #[error("service deployment {0} does not exist")]
     DeploymentNotFound(DeploymentId),
+    /// The service deployment does not wait at that pause.
+    #[error("service deployment {deployment} does not wait at {hook}")]
+    NotPaused {
+        /// Which.
+        deployment: DeploymentId,
+        /// The pause that was named.
+        hook: String,
+    },
     /// The service deployment has ended, or is ending.
     #[error("service deployment {0} is not in progress")]
     DeploymentEnded(DeploymentId),

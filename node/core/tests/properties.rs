@@ -68,12 +68,14 @@ proptest! {
     #[test]
     fn trying_again_at_once_changes_nothing(log in world::log(), command in world::command()) {
         let mut state = after(&log);
+        // A step is not remembered: it is refused the second time.
+        let is_step = matches!(command, Command::StepService(_));
         let try_it = entry(later(&state), 0, command);
         let first = next(&mut state, &try_it);
         let mut again = state.clone();
         let second = next(&mut again, &try_it);
         if first.outcomes[0].is_ok() {
-            prop_assert_eq!(second.outcomes, first.outcomes);
+            prop_assert!(is_step || second.outcomes == first.outcomes, "{:?}", second.outcomes);
             prop_assert!(again == after_nothing(&state, try_it.at));
         }
     }

@@ -7,6 +7,7 @@ mod definitions;
 mod instances;
 mod nodes;
 mod observe;
+mod pauses;
 mod services;
 mod steps;
 mod tasks;
@@ -125,6 +126,11 @@ impl Desk<'_> {
                 deployment,
                 is_rollback,
             } => self.stop_deployment(*deployment, *is_rollback),
+            Command::ContinueDeployment {
+                deployment,
+                hook,
+                is_rollback,
+            } => self.continue_deployment(*deployment, hook, *is_rollback),
             Command::StepService(step) => self.step_service(step),
             Command::ProtectTasks { tasks, for_ms } => Ok(self.protect_tasks(tasks, *for_ms)),
         }
@@ -155,6 +161,7 @@ fn is_worth_remembering(command: &Command) -> bool {
         | Command::UpdateService(_)
         | Command::DeleteService { .. }
         | Command::StopDeployment { .. }
+        | Command::ContinueDeployment { .. }
         | Command::ProtectTasks { .. } => true,
         Command::Disconnect { .. }
         | Command::LoseInstance { .. }

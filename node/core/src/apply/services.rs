@@ -117,6 +117,7 @@ impl Desk<'_> {
             rollback: None,
             failure_count: 0,
             tripped: false,
+            pauses: Vec::new(),
         });
         let primary = deployment(new.id, &new.spec.definition, self.now, self.now);
         service.deployments.insert(0, primary);

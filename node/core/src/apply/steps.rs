@@ -89,8 +89,13 @@ impl Desk<'_> {
         };
         match turn {
             Turn::Want(_) => true,
-            Turn::Recover(id) | Turn::Complete(id) => is_listed(id),
+            Turn::Recover(id) | Turn::Complete(id) | Turn::TimeOut(id) => is_listed(id),
             Turn::Fail { deployment, .. } => is_listed(deployment),
+            Turn::Pause { deployment, stage } => {
+                let record = self.state.service_deployment(*deployment);
+                let mut pauses = record.into_iter().flat_map(|one| &one.pauses);
+                is_listed(deployment) && !pauses.any(|one| one.stage == *stage)
+            }
             Turn::RollBack { from, to, .. } => {
                 let known = self.state.revision(*to);
                 is_listed(from) && known.is_some_and(|revision| revision.service == service.key)
@@ -116,6 +121,8 @@ impl Desk<'_> {
                 reason,
                 back_reason,
             } => self.roll_back(service, (*from, *to), reason, back_reason),
+            Turn::Pause { deployment, stage } => self.pause(service, *deployment, *stage),
+            Turn::TimeOut(id) => self.time_out(*id),
             Turn::Retire(id) => service.deployments.retain(|one| one.id != *id),
             Turn::End => {
                 service.status = ServiceStatus::Inactive;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::NewTask;
-use crate::documents::{Document, RevisionSpec, ServiceSpec, Tags};
+use crate::documents::{Document, RevisionSpec, ServiceSpec, Stage, Tags};
 use crate::ids::{DeploymentId, ServiceKey, TaskId};
 use crate::state::Topic;
 use crate::time::Millis;
@@ -129,6 +129,15 @@ pub enum Turn {
         /// Why the other comes back, for people.
         back_reason: String,
     },
+    /// It waits at the service's hooks for this stage.
+    Pause {
+        /// Which.
+        deployment: DeploymentId,
+        /// Where it has come to.
+        stage: Stage,
+    },
+    /// Nobody said in time how it goes on: its pauses end.
+    TimeOut(DeploymentId),
     /// It has no tasks any more and leaves `deployments[]`.
     Retire(DeploymentId),
     /// The service was deleted and has no tasks any more.

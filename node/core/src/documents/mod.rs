@@ -17,8 +17,8 @@ pub use definition::{
 pub use launch::{Launch, LaunchContainer};
 pub use overrides::{ContainerOverride, Overrides};
 pub use service::{
-    Breaker, Controller, Propagation, RevisionSpec, Scheduling, ServiceConstraint, ServiceSpec,
-    ServiceStrategy, Threshold,
+    Breaker, Controller, PauseHook, Propagation, RevisionSpec, Scheduling, ServiceConstraint,
+    ServiceSpec, ServiceStrategy, Stage, Threshold,
 };
 pub use tags::{Tag, TagError, Tags};
 

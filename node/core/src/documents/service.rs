@@ -127,6 +127,43 @@ impl Default for Breaker {
     }
 }
 
+/// A stage of a deployment at which it can be made to wait, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Stage {
+    /// Only where more than one revision has tasks when the deployment begins.
+    ReconcileService,
+    /// Before its first task is started.
+    PreScaleUp,
+    /// All its tasks are healthy.
+    PostScaleUp,
+}
+
+impl Stage {
+    /// All, in their order.
+    pub const ALL: [Self; 3] = [Self::ReconcileService, Self::PreScaleUp, Self::PostScaleUp];
+
+    /// ECS's word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ReconcileService => "RECONCILE_SERVICE",
+            Self::PreScaleUp => "PRE_SCALE_UP",
+            Self::PostScaleUp => "POST_SCALE_UP",
+        }
+    }
+}
+
+/// A lifecycle hook of type PAUSE.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseHook {
+    /// Where the deployment waits.
+    pub stages: Vec<Stage>,
+    /// For how long, unless somebody says how it goes on.
+    pub timeout_ms: u64,
+    /// Whether it is rolled back then; otherwise it goes on.
+    pub rolls_back: bool,
+}
+
 /// One of `placementConstraints`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceConstraint {
@@ -174,6 +211,9 @@ pub struct ServiceSpec {
     pub managed_tags: bool,
     /// enableExecuteCommand.
     pub enable_execute_command: bool,
+    /// Its PAUSE hooks.
+    #[serde(default)]
+    pub hooks: Vec<PauseHook>,
 }
 
 impl ServiceSpec {

@@ -26,7 +26,7 @@ pub use definition::{DefinitionStatus, FamilyRecord, TaskDefinition};
 pub use instance::{Instance, InstanceStatus, InstanceVersion};
 pub use node::NodeRecord;
 pub use resources::{HostPort, PortBinding, PortRange, Resources};
-pub use rollout::{Revision, Rollback, RolloutStatus, ServiceDeployment};
+pub use rollout::{Pause, PauseStatus, Revision, Rollback, RolloutStatus, ServiceDeployment};
 pub use service::{
     Deployment, EVENTS_KEPT, ROLLOUTS_KEPT, Rollout, Said, Service, ServiceEvent, ServiceStatus,
     Topic,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::documents::{Document, RevisionSpec};
+use crate::documents::{Document, RevisionSpec, Stage};
 use crate::ids::{DeploymentId, ServiceKey};
 use crate::time::Millis;
 
@@ -84,6 +84,47 @@ pub struct Rollback {
     pub to: DeploymentId,
 }
 
+/// How a pause stands (`lifecycleHookDetails[].status`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PauseStatus {
+    /// Somebody has to say how it goes on.
+    Awaiting,
+    /// It goes on.
+    Succeeded,
+    /// It is rolled back.
+    Failed,
+    /// Nobody said anything in time.
+    TimedOut,
+}
+
+impl PauseStatus {
+    /// ECS's word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Awaiting => "AWAITING_ACTION",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+            Self::TimedOut => "TIMED_OUT",
+        }
+    }
+}
+
+/// A PAUSE hook at a stage that the deployment came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Unique in its service deployment.
+    pub id: String,
+    /// Where.
+    pub stage: Stage,
+    /// How it stands.
+    pub status: PauseStatus,
+    /// Until when it waits.
+    pub expires_at: Millis,
+    /// Whether the deployment is rolled back then.
+    pub rolls_back: bool,
+}
+
 /// A service deployment: one change from what was to a new revision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceDeployment {
@@ -109,4 +150,17 @@ pub struct ServiceDeployment {
     pub failure_count: u64,
     /// Whether the circuit breaker ended it.
     pub tripped: bool,
+    /// Pauses that it came to.
+    #[serde(default)]
+    pub pauses: Vec<Pause>,
+}
+
+impl ServiceDeployment {
+    /// The pause that it waits at.
+    #[must_use]
+    pub fn waits_at(&self) -> Option<&Pause> {
+        self.pauses
+            .iter()
+            .find(|pause| pause.status == PauseStatus::Awaiting)
+    }
 }

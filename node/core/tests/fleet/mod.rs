@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use quorate_core::command::{NewDeployment, NewInstance, NewService, ServiceUpdate, TaskObserved};
 use quorate_core::documents::{
-    Breaker, DefinitionSpec, Document, RevisionSpec, Scheduling, ServiceSpec, Threshold,
+    Breaker, DefinitionSpec, Document, PauseHook, RevisionSpec, Scheduling, ServiceSpec, Stage,
+    Threshold,
 };
 use quorate_core::ids::{
     ClusterName, DefinitionId, DeploymentId, InstanceId, NodeId, RequestId, ServiceKey, SessionId,
@@ -99,6 +100,20 @@ fn key(service: u8) -> ServiceKey {
     ServiceKey {
         cluster: ClusterName::default_cluster(),
         name: if service == 0 { "web" } else { "log" }.parse().unwrap(),
+    }
+}
+
+/// Some services let their deployments wait for half a minute, and are then rolled back or not.
+fn hooks(percent: (u64, u64), desired: u64) -> Vec<PauseHook> {
+    let hook = PauseHook {
+        stages: Stage::ALL.to_vec(),
+        timeout_ms: 30_000,
+        rolls_back: desired.is_multiple_of(2),
+    };
+    if percent.0 == 75 {
+        vec![hook]
+    } else {
+        Vec::new()
     }
 }
 
@@ -278,6 +293,7 @@ impl Fleet {
                 threshold: Threshold::Count(3),
                 reset_on_healthy_task: true,
             },
+            hooks: hooks(percent, desired),
             ..ServiceSpec::default()
         };
         let active = self

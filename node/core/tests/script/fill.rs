@@ -29,6 +29,7 @@ pub(crate) fn command(mut command: Value) -> Value {
             service_key(&mut body["service"]);
         }
         "StopDeployment" => under(body, json!({"is_rollback": true})),
+        "ContinueDeployment" => under(body, json!({"is_rollback": false})),
         "StepService" => step(body),
         "ProtectTasks" => under(body, json!({"for_ms": null})),
         "DeregisterInstance" => under(body, json!({"force": false})),
@@ -146,7 +147,7 @@ fn service(body: &mut Value, is_new: bool) {
     let spec = json!({
         "scheduling": "Replica", "controller": "Ecs", "desired_count": 2, "minimum_percent": 100,
         "maximum_percent": 200, "grace_ms": 0, "constraints": [], "strategies": [], "rebalances": false,
-        "propagates": "None", "managed_tags": false, "enable_execute_command": false,
+        "propagates": "None", "managed_tags": false, "enable_execute_command": false, "hooks": [],
         "breaker": {
             "enabled": false, "rollback": false, "threshold": {"BoundedPercent": 50}, "reset_on_healthy_task": true
         },

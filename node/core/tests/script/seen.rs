@@ -20,11 +20,11 @@ macro_rules! variants {
 
 variants!(Command, COMMANDS, command: CreateCluster, DeleteCluster, RegisterDefinition, DeregisterDefinition, StartTasks,
     StopTask, RegisterInstance, Disconnect, DeregisterInstance, LoseInstance, Observe, ExpireStops, Forget, RecordNode,
-    DrainInstances, CreateService, UpdateService, DeleteService, StopDeployment, StepService, ProtectTasks);
+    DrainInstances, CreateService, UpdateService, DeleteService, StopDeployment, ContinueDeployment, StepService, ProtectTasks);
 variants!(Rejection, REJECTIONS, rejection: ClusterNotFound, ClusterInactive, ClusterHasInstances, ClusterHasTasks,
     DefinitionNotFound, DefinitionInactive, TokenConflict, NoLongerFits, TaskNotFound, InstanceNotFound, InstanceInactive,
     InstanceHasTasks, InstanceElsewhere, StaleSession, NodeHasOtherStore, ClusterHasServices, ServiceNotFound,
-    ServiceNotActive, ServiceExists, ServiceDraining, ServiceScaled, ServiceMoved, DeploymentNotFound, DeploymentEnded);
+    ServiceNotActive, ServiceExists, ServiceDraining, ServiceScaled, ServiceMoved, DeploymentNotFound, NotPaused, DeploymentEnded);
 variants!(Refusal, REFUSALS, refusal: NotActive, AgentDisconnected, Overcommitted, Cpu, Memory, Ports, Attribute);
 
 /// What has been shown.

@@ -132,18 +132,24 @@ fn of_service(service: &Service) -> String {
 }
 
 fn of_rollout(one: &ServiceDeployment) -> String {
+    let pauses: Vec<String> = one
+        .pauses
+        .iter()
+        .map(|pause| format!(" {}={}", pause.id, pause.status.as_str()))
+        .collect();
     let back = one
         .rollback
         .as_ref()
         .map(|back| format!(" back to {}", back.to));
     format!(
-        "{} of {} tripped={} failures={} finished={}{}: {}",
+        "{} of {} tripped={} failures={} finished={}{}{}: {}",
         one.status.as_str(),
         one.service,
         one.tripped,
         one.failure_count,
         one.finished_at.map_or("no".into(), |at| at.0.to_string()),
         back.unwrap_or_default(),
+        pauses.concat(),
         one.reason
     )
 }

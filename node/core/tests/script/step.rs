@@ -61,6 +61,8 @@ fn of_turn(turn: &Turn) -> String {
             deployment, reason, ..
         } => format!("{deployment} fails: {reason}"),
         Turn::RollBack { from, to, .. } => format!("{from} is rolled back to {to}"),
+        Turn::Pause { deployment, stage } => format!("{deployment} waits at {}", stage.as_str()),
+        Turn::TimeOut(id) => format!("{id} has waited long enough"),
         Turn::Retire(id) => format!("{id} retires"),
         Turn::End => "ends".to_owned(),
     }

@@ -10,7 +10,7 @@ use quorate_core::command::{
     NewDeployment, NewEvent, NewService, ServiceStart, ServiceStep, ServiceStop, ServiceUpdate,
     Turn,
 };
-use quorate_core::documents::{Document, RevisionSpec, Scheduling, ServiceSpec};
+use quorate_core::documents::{Document, PauseHook, RevisionSpec, Scheduling, ServiceSpec, Stage};
 use quorate_core::ids::{DeploymentId, ServiceKey};
 use quorate_core::state::Topic;
 
@@ -48,6 +48,11 @@ fn spec() -> impl Strategy<Value = ServiceSpec> {
         desired_count,
         minimum_percent: 100,
         maximum_percent: 200,
+        hooks: vec![PauseHook {
+            stages: Stage::ALL.to_vec(),
+            timeout_ms: 1000,
+            rolls_back: is_daemon,
+        }],
         ..ServiceSpec::default()
     })
 }
@@ -71,6 +76,9 @@ fn turn() -> impl Strategy<Value = Turn> {
         deployment().prop_map(Turn::Retire),
         fail,
         back,
+        (deployment(), select(Stage::ALL.to_vec()))
+            .prop_map(|(deployment, stage)| Turn::Pause { deployment, stage }),
+        deployment().prop_map(Turn::TimeOut),
         Just(Turn::End),
     ]
 }
@@ -147,6 +155,9 @@ pub(super) fn command() -> impl Strategy<Value = Command> {
         1 => (key(), any::<bool>()).prop_map(|(service, force)| Command::DeleteService { service, force }),
         1 => (deployment(), any::<bool>())
             .prop_map(|(deployment, is_rollback)| Command::StopDeployment { deployment, is_rollback }),
+        1 => (deployment(), any::<bool>()).prop_map(|(deployment, is_rollback)| Command::ContinueDeployment {
+            deployment, hook: "PRE_SCALE_UP-1".into(), is_rollback,
+        }),
         6 => step().prop_map(|step| Command::StepService(Box::new(step))),
         1 => (vec(task(), 0..3), option::of(1_u64..100_000))
             .prop_map(|(tasks, for_ms)| Command::ProtectTasks { tasks, for_ms }),

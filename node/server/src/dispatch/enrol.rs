@@ -141,6 +141,7 @@ pub(super) fn refusal(rejection: &Rejection) -> Refused {
         | Rejection::ServiceScaled(_)
         | Rejection::ServiceMoved(_)
         | Rejection::DeploymentNotFound(_)
+        | Rejection::NotPaused { .. }
         | Rejection::DeploymentEnded(_) => {
             unreachable!("no command of an agent comes to {rejection:?}")
         }

@@ -77,6 +77,9 @@ pub(super) fn rejection(rejection: &Rejection, state: &State, realm: &Realm) -> 
             Kind::ServiceDeploymentNotFound,
             "Service deployment not found.",
         ),
+        Rejection::NotPaused { .. } => Exception::invalid_parameter(
+            "The service deployment does not wait at the given lifecycle hook.",
+        ),
         Rejection::DeploymentEnded(id) => {
             let record = state.service_deployment(*id);
             let arns = record.map(|one| realm.service_deployment(&one.service, *id));

@@ -15,7 +15,7 @@ use crate::state::{Deployment, InstanceStatus, Task};
 const LAST_AGAIN_MS: u64 = 5_000;
 
 pub(super) fn moves(sight: &Sight<'_>, plan: &mut Plan, mint: &mut Mint) {
-    let Some(primary) = sight.service.primary() else {
+    let Some(primary) = sight.lead else {
         return;
     };
     let meant = meant(sight, primary);
@@ -36,7 +36,7 @@ pub(super) fn moves(sight: &Sight<'_>, plan: &mut Plan, mint: &mut Mint) {
 
 /// The bounds follow the number of instances: where it has changed, nothing else is decided with the old one.
 pub(super) fn count(sight: &Sight<'_>, plan: &mut Plan) {
-    let Some(primary) = sight.service.primary() else {
+    let Some(primary) = sight.lead else {
         return;
     };
     let wanted = meant(sight, primary).len() as u64;

@@ -7,6 +7,7 @@
 mod daemon;
 mod launch;
 mod order;
+mod pauses;
 mod plan;
 mod progress;
 mod replica;

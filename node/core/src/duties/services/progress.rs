@@ -1,13 +1,14 @@
 //! What becomes of a service's deployments: failed, rolled back, completed, retired; and of a service that was deleted.
 
+use super::pauses::When;
 use super::plan::Plan;
 use super::sight::{Member, Sight, Standing};
-use super::words;
+use super::{pauses, words};
 use crate::command::Turn;
 use crate::documents::Controller;
 use crate::ids::DeploymentId;
 use crate::state::health::healthy_at;
-use crate::state::{Deployment, Rollout, RolloutStatus, Topic};
+use crate::state::{Deployment, Pause, PauseStatus, Rollout, RolloutStatus, Topic};
 
 /// rolloutStateReason of a deployment that the circuit breaker ended.
 const TRIPPED: &str = "ECS deployment circuit breaker: task failed to start.";
@@ -39,6 +40,9 @@ pub(super) fn turns(sight: &Sight<'_>, plan: &mut Plan) {
         turn_back(sight, plan, primary, why);
         return;
     }
+    if pauses::holds(sight, plan, primary, When::BeforeTasks) {
+        return;
+    }
     recover(sight, plan);
     for old in sight.service.deployments.iter().skip(1) {
         if !sight.members.iter().any(|member| member.is_of(old.id)) {
@@ -46,6 +50,9 @@ pub(super) fn turns(sight: &Sight<'_>, plan: &mut Plan) {
         }
     }
     if !sight.is_steady() {
+        return;
+    }
+    if pauses::holds(sight, plan, primary, When::AllHealthy) {
         return;
     }
     if primary.rollout == Rollout::InProgress {
@@ -57,12 +64,17 @@ pub(super) fn turns(sight: &Sight<'_>, plan: &mut Plan) {
     }
 }
 
+/// The same of one that was not continued at a lifecycle hook.
+const HELD: &str = "A lifecycle hook was not continued.";
+
 /// Why a deployment ends before it is complete.
 enum Early {
     /// The circuit breaker says so.
     Tripped,
     /// A caller wants it to end, or to be rolled back.
     Asked { is_rollback: bool },
+    /// It was told not to go on at a hook, or not told in time.
+    Held,
 }
 
 fn ends_early(sight: &Sight<'_>, primary: &Deployment) -> Option<Early> {
@@ -72,6 +84,11 @@ fn ends_early(sight: &Sight<'_>, primary: &Deployment) -> Option<Early> {
     let record = sight.state.service_deployment(primary.id);
     let status = record.map(|record| record.status);
     let is_rollback = status == Some(RolloutStatus::RollbackRequested);
+    let is_held = |one: &Pause| matches!(one.status, PauseStatus::Failed | PauseStatus::TimedOut);
+    let mut pauses = record.into_iter().flat_map(|record| &record.pauses);
+    if is_rollback && pauses.any(is_held) {
+        return Some(Early::Held);
+    }
     if is_rollback || status == Some(RolloutStatus::StopRequested) {
         return Some(Early::Asked { is_rollback });
     }
@@ -91,10 +108,12 @@ fn turn_back(sight: &Sight<'_>, plan: &mut Plan, primary: &Deployment, why: Earl
     let (reason, wants_rollback) = match why {
         Early::Tripped => (TRIPPED, service.spec.breaker.rollback),
         Early::Asked { is_rollback } => (STOPPED, is_rollback),
+        Early::Held => (HELD, true),
     };
     plan.say(match why {
         Early::Tripped => words::tripped(sight, primary.id),
         Early::Asked { .. } => words::stopped_by_caller(sight, primary.id),
+        Early::Held => words::held(sight, primary.id),
     });
     let is_coming_back = service.rolling_back.is_some();
     let back = service
@@ -123,7 +142,7 @@ fn back_reason(why: &Early, to: DeploymentId) -> String {
         Early::Tripped => {
             format!("ECS deployment circuit breaker: rolling back to deploymentId {to}.")
         }
-        Early::Asked { .. } => format!("Rolling back to deploymentId {to}."),
+        Early::Asked { .. } | Early::Held => format!("Rolling back to deploymentId {to}."),
     }
 }
 

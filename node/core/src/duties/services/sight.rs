@@ -1,7 +1,7 @@
 //! What is there of a service: its live tasks, each with what it is to the service now.
 
 use super::plan::Plan;
-use super::{daemon, replica};
+use super::{daemon, pauses, replica};
 use crate::documents::{Controller, Scheduling};
 use crate::ids::DeploymentId;
 use crate::mint::Mint;
@@ -58,13 +58,16 @@ pub(super) struct Sight<'a> {
     pub(super) state: &'a State,
     pub(super) service: &'a Service,
     pub(super) now: Millis,
+    /// The deployment that tasks should be of: PRIMARY, or the one before while PRIMARY waits for its first task.
+    pub(super) lead: Option<&'a Deployment>,
     /// By id of their tasks.
     pub(super) members: Vec<Member<'a>>,
 }
 
 impl<'a> Sight<'a> {
     pub(super) fn new(state: &'a State, service: &'a Service, now: Millis) -> Self {
-        let primary = service.primary().map(|primary| primary.id);
+        let lead = pauses::lead(state, service);
+        let primary = lead.map(|lead| lead.id);
         let member = |task: &'a Task| Member {
             task,
             standing: standing(state, service, primary, task, now),
@@ -75,6 +78,7 @@ impl<'a> Sight<'a> {
             state,
             service,
             now,
+            lead,
             members: state.live_tasks_of(&service.key).map(member).collect(),
         }
     }
@@ -111,9 +115,7 @@ impl<'a> Sight<'a> {
 
     /// The deployment that may start tasks.
     pub(super) fn starter(&self) -> Option<&'a Deployment> {
-        self.service
-            .primary()
-            .filter(|primary| primary.rollout != Rollout::Failed)
+        self.lead.filter(|lead| lead.rollout != Rollout::Failed)
     }
 
     /// Whether all tasks are wanted ones, healthy, and as many as wanted.

@@ -78,6 +78,11 @@ pub(super) fn stopped_by_caller(sight: &Sight<'_>, id: DeploymentId) -> String {
     of(sight, text)
 }
 
+pub(super) fn held(sight: &Sight<'_>, id: DeploymentId) -> String {
+    let text = format!("(deployment {id}) deployment failed: a lifecycle hook was not continued.");
+    of(sight, text)
+}
+
 pub(super) fn rolling_back(sight: &Sight<'_>, to: DeploymentId) -> String {
     of(sight, format!("rolling back to deployment {to}."))
 }
