@@ -2,18 +2,22 @@
 //!
 //! Holds nothing: a duty that is lost with a leader is found again by the next one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_core::{Command, Item, Mint, Policy, duties};
-use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use quorate_core::{Change, Command, Item, Mint, Policy, duties};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::consensus::{Consensus, Leadership, ProposeError};
+use crate::consensus::{ChangeSet, Consensus, Leadership, ProposeError};
 use crate::entropy;
 
 /// How often duties are looked at when nothing else happens: silence and deadlines are a matter of time, not of changes.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long changes gather after the first: tasks of a service change together, and are looked at together.
+const GATHER: Duration = Duration::from_millis(20);
 /// Duties proposed in one go; the rest is found again at the next look.
 const OWED_MAX: usize = 256;
 /// How long a proposal may take before the next look is due anyway.
@@ -45,8 +49,12 @@ impl Steward {
         let mut mint = entropy::mint();
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut changes = self.consensus.changes();
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = service_changed(&mut changes) => sleep(GATHER).await,
+            }
             if leadership.wait_for(|now| now.is_me).await.is_err() {
                 return;
             }
@@ -57,16 +65,17 @@ impl Steward {
             if owed.is_empty() {
                 continue;
             }
-            for command in &owed {
-                tracing::info!(?command, "duty");
-            }
+            owed.iter().for_each(tell);
             for items in proposals(owed, &mut mint) {
-                self.propose(items).await;
+                if !self.propose(items).await {
+                    break;
+                }
             }
         }
     }
 
-    async fn propose(&self, items: Vec<Item>) {
+    /// Whether an answer came. Without one, what was decided behind it is outdated.
+    async fn propose(&self, items: Vec<Item>) -> bool {
         match self
             .consensus
             .propose(items, Instant::now() + PROPOSE_PATIENCE)
@@ -80,13 +89,47 @@ impl Steward {
                 {
                     tracing::info!(%rejection, "the state moved before a duty was done");
                 }
+                true
             }
             // The next look, here or at the next leader, finds the same duties.
             Err(
                 ProposeError::NotLeader { .. } | ProposeError::Timeout | ProposeError::Overloaded,
-            ) => {}
-            Err(error) => tracing::warn!(%error, "duties not proposed"),
+            ) => false,
+            Err(error) => {
+                tracing::warn!(%error, "duties not proposed");
+                false
+            }
         }
+    }
+}
+
+/// Until a service changes, or anything may have. Without news there is still the next tick.
+async fn service_changed(changes: &mut broadcast::Receiver<Arc<ChangeSet>>) {
+    loop {
+        match changes.recv().await {
+            Ok(set) if set.replaced || set.changes.iter().any(is_of_service) => return,
+            Ok(_) => {}
+            Err(RecvError::Lagged(_)) => return,
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+fn is_of_service(change: &Change) -> bool {
+    matches!(change, Change::Service(_))
+}
+
+/// One line a decision. A step of a service carries whole tasks; which they are stands in its events.
+fn tell(command: &Command) {
+    match command {
+        Command::StepService(step) => tracing::info!(
+            service = %step.key,
+            started = step.start.len(),
+            stopped = step.stop.len(),
+            turns = ?step.turns,
+            "service step"
+        ),
+        other => tracing::info!(command = ?other, "duty"),
     }
 }
 

@@ -14,6 +14,8 @@ use super::{Intent, Outcome, Scene, clusters, refusals};
 
 /// ECS: instances in one DescribeContainerInstances.
 const DESCRIBED_MAX: usize = 100;
+/// ECS: instances in one UpdateContainerInstancesState.
+const SET_MAX: usize = 10;
 
 /// An instance of `cluster` by id or ARN. An ARN of another cluster is a mistake, a text that is neither names nothing.
 pub(super) fn find<'a>(
@@ -175,4 +177,63 @@ pub(super) fn deregistered(scene: &Scene<'_>, outcome: &Outcome) -> Result<Bytes
     };
     let container_instance = InstanceJson::of(scene.state, scene.realm, instance, include);
     Ok(render::body(&Deregistered { container_instance }))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct SetState {
+    cluster: Option<String>,
+    container_instances: Vec<String>,
+    status: String,
+}
+
+/// UpdateContainerInstancesState: DRAINING, and back to ACTIVE.
+pub(super) fn set_state(scene: &Scene<'_>, input: Input) -> Result<Intent, Exception> {
+    let set: SetState = input.read()?;
+    check_list("Container instances", &set.container_instances, SET_MAX)?;
+    let is_draining = match set.status.as_str() {
+        "DRAINING" => true,
+        "ACTIVE" => false,
+        other => {
+            return Err(Exception::invalid_parameter(format!(
+                "Container instances can be set to ACTIVE or DRAINING, not to {other}."
+            )));
+        }
+    };
+    let cluster = clusters::existing(scene, set.cluster.as_deref())?;
+    let (mut instances, mut failures) = (Vec::new(), Vec::new());
+    for text in &set.container_instances {
+        match find(scene, cluster, text)? {
+            Some(one) if one.status == InstanceStatus::Inactive => failures.push(Failure {
+                arn: scene.realm.instance(&cluster.name, one.id),
+                reason: "INACTIVE".into(),
+                detail: None,
+            }),
+            Some(one) => instances.push(one.id),
+            None => failures.push(missing(scene, cluster, text)),
+        }
+    }
+    let command = Command::DrainInstances {
+        instances,
+        is_draining,
+    };
+    Ok(Intent::Partly(command, failures))
+}
+
+/// The answer of UpdateContainerInstancesState.
+pub(super) fn state_set(scene: &Scene<'_>, outcome: &Outcome) -> Result<Bytes, Exception> {
+    let Reply::Instances(ids) = &outcome.reply else {
+        return Err(outcome.strange());
+    };
+    let include = Include {
+        health: false,
+        tags: true,
+    };
+    let known = ids.iter().filter_map(|id| scene.state.instance(id));
+    Ok(render::body(&Described {
+        container_instances: known
+            .map(|one| InstanceJson::of(scene.state, scene.realm, one, include))
+            .collect(),
+        failures: outcome.failures.clone(),
+    }))
 }

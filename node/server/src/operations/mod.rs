@@ -16,12 +16,15 @@ pub mod model;
 mod nodes;
 mod overrides;
 mod page;
+mod protection;
 mod refusals;
 mod render;
+mod rollouts;
+mod services;
 mod tasks;
 
 use bytes::Bytes;
-use quorate_core::ids::ClusterName;
+use quorate_core::ids::{ClusterName, RequestId};
 use quorate_core::state::Cluster;
 use quorate_core::{Command, Realm, Reply, State};
 
@@ -85,10 +88,37 @@ const TABLE: &[Operation] = &[
     ecs("StopTask", Write(tasks::stop, tasks::stopped)),
     ecs("DescribeTasks", Read(tasks::describe)),
     ecs("ListTasks", Read(tasks::list)),
+    ecs(
+        "UpdateTaskProtection",
+        Write(protection::update, protection::updated),
+    ),
+    ecs("GetTaskProtection", Read(protection::describe)),
+    // Services.
+    ecs("CreateService", Write(services::create, services::changed)),
+    ecs("UpdateService", Write(services::update, services::changed)),
+    ecs("DeleteService", Write(services::delete, services::changed)),
+    ecs("DescribeServices", Read(services::describe)),
+    ecs("ListServices", Read(services::list)),
+    ecs("ListServicesByNamespace", Read(services::list_by_namespace)),
+    ecs("ListServiceDeployments", Read(rollouts::list)),
+    ecs("DescribeServiceDeployments", Read(rollouts::describe)),
+    ecs("DescribeServiceRevisions", Read(rollouts::revisions)),
+    ecs(
+        "StopServiceDeployment",
+        Write(rollouts::stop, rollouts::stopped),
+    ),
+    ecs(
+        "ContinueServiceDeployment",
+        Write(rollouts::go_on, rollouts::stopped),
+    ),
     // Container instances.
     ecs(
         "DeregisterContainerInstance",
         Write(instances::deregister, instances::deregistered),
+    ),
+    ecs(
+        "UpdateContainerInstancesState",
+        Write(instances::set_state, instances::state_set),
     ),
     ecs("DescribeContainerInstances", Read(instances::describe)),
     ecs("ListContainerInstances", Read(instances::list)),
@@ -147,6 +177,8 @@ struct Scene<'a> {
     state: &'a State,
     realm: &'a Realm,
     caller: &'a Caller,
+    /// The call itself: what it makes is numbered after it.
+    request: RequestId,
 }
 
 impl Scene<'_> {
@@ -170,6 +202,8 @@ impl Scene<'_> {
 enum Intent {
     /// A change in which nothing has to be placed.
     Change(Command),
+    /// The same for some of the things named; why not for the others.
+    Partly(Command, Vec<Failure>),
     /// Tasks to be placed; `missing` are places asked for that do not exist.
     Run {
         ask: Box<RunAsk>,
