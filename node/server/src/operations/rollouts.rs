@@ -122,7 +122,7 @@ pub(super) fn describe(scene: &Scene<'_>, input: Input) -> Result<Bytes, Excepti
             Some(one) => {
                 described
                     .service_deployments
-                    .push(rollout::whole(scene.state, scene.realm, one))
+                    .push(rollout::whole(scene.state, scene.realm, one));
             }
             None => described.failures.push(Failure::missing(arn)),
         }
@@ -159,7 +159,7 @@ pub(super) fn revisions(scene: &Scene<'_>, input: Input) -> Result<Bytes, Except
             Some(one) => {
                 described
                     .service_revisions
-                    .push(rollout::revision(scene.state, scene.realm, one))
+                    .push(rollout::revision(scene.state, scene.realm, one));
             }
             None => described.failures.push(Failure::missing(arn)),
         }
