@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ClusterName, ContainerId, DefinitionId, Family, InstanceId, TaskId};
+use crate::ids::{
+    ClusterName, ContainerId, DefinitionId, DeploymentId, Family, InstanceId, ServiceKey,
+    ServiceName, TaskId,
+};
 
 /// Where ARNs say that things are. Configuration, the same on every node; never part of the state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +91,24 @@ impl Realm {
         self.arn(format_args!("container/{cluster}/{task}/{uuid}"))
     }
 
+    /// `arn:aws:ecs:REGION:ACCOUNT:service/CLUSTER/NAME`
+    #[must_use]
+    pub fn service(&self, key: &ServiceKey) -> String {
+        self.arn(format_args!("service/{key}"))
+    }
+
+    /// `arn:aws:ecs:REGION:ACCOUNT:service-deployment/CLUSTER/NAME/N`
+    #[must_use]
+    pub fn service_deployment(&self, service: &ServiceKey, id: DeploymentId) -> String {
+        self.arn(format_args!("service-deployment/{service}/{}", id.0))
+    }
+
+    /// `arn:aws:ecs:REGION:ACCOUNT:service-revision/CLUSTER/NAME/N`
+    #[must_use]
+    pub fn service_revision(&self, service: &ServiceKey, id: DeploymentId) -> String {
+        self.arn(format_args!("service-revision/{service}/{}", id.0))
+    }
+
     /// The part behind `arn:aws:ecs:REGION:ACCOUNT:KIND/`, or the whole text where it is no ARN.
     fn resource<'a>(&self, text: &'a str, kind: &str) -> Result<(&'a str, bool), ReferenceError> {
         let Some(rest) = text.strip_prefix("arn:") else {
@@ -134,6 +155,32 @@ impl Realm {
     /// A container instance by id or ARN.
     pub fn parse_instance(&self, text: &str) -> Result<Scoped<InstanceId>, ReferenceError> {
         self.scoped(text, "container-instance")
+    }
+
+    /// A service by name or ARN; the cluster where it was an ARN.
+    pub fn parse_service(&self, text: &str) -> Result<Scoped<ServiceName>, ReferenceError> {
+        self.scoped(text, "service")
+    }
+
+    /// A service deployment by ARN.
+    pub fn parse_service_deployment(&self, text: &str) -> Result<DeploymentId, ReferenceError> {
+        self.numbered(text, "service-deployment")
+    }
+
+    /// A service revision by ARN.
+    pub fn parse_service_revision(&self, text: &str) -> Result<DeploymentId, ReferenceError> {
+        self.numbered(text, "service-revision")
+    }
+
+    /// The number at the end of `KIND/CLUSTER/NAME/N`.
+    fn numbered(&self, text: &str, kind: &str) -> Result<DeploymentId, ReferenceError> {
+        let wrong = || ReferenceError::Malformed(text.to_owned());
+        let (rest, is_arn) = self.resource(text, kind)?;
+        let parts: Vec<&str> = rest.split('/').collect();
+        match parts[..] {
+            [_, _, number] if is_arn => number.parse().map(DeploymentId).map_err(|_| wrong()),
+            _ => Err(wrong()),
+        }
     }
 
     fn scoped<Id: std::str::FromStr>(
@@ -216,6 +263,20 @@ mod tests {
             cluster
         );
         assert_eq!(realm.parse_cluster("").unwrap().as_str(), "default");
+        let service = ServiceKey {
+            cluster: cluster.clone(),
+            name: "web".parse().unwrap(),
+        };
+        let named = realm.parse_service(&realm.service(&service)).unwrap();
+        assert_eq!(
+            (named.id, named.cluster),
+            (service.name.clone(), Some(cluster))
+        );
+        let id = DeploymentId(7);
+        let arn = realm.service_deployment(&service, id);
+        assert_eq!(realm.parse_service_deployment(&arn), Ok(id));
+        let arn = realm.service_revision(&service, id);
+        assert_eq!(realm.parse_service_revision(&arn), Ok(id));
         let web: DefinitionId = "web:3".parse().unwrap();
         assert_eq!(
             realm.parse_definition(&realm.definition(&web)).unwrap(),

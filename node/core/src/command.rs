@@ -1,5 +1,7 @@
 //! What is proposed, decided and answered: [`Command`] in, [`Reply`] or [`Rejection`] out, [`Change`]s for whoever watches.
 
+mod service;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,14 +9,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::documents::{DefinitionSpec, Document, Tags};
 use crate::ids::{
-    ClusterName, ContainerId, DefinitionId, Family, InstanceId, NodeId, RequestId, SessionId,
-    StoreId, TaskId,
+    ClusterName, ContainerId, DefinitionId, DeploymentId, Family, InstanceId, NodeId, RequestId,
+    ServiceKey, SessionId, StoreId, TaskId,
 };
 use crate::state::{
     ContainerStatus, Health, HostPort, InstanceVersion, PortBinding, PortRange, Resources,
     StopCode, TaskStatus,
 };
 use crate::time::Millis;
+
+pub use service::{
+    NewDeployment, NewEvent, NewService, ServiceStart, ServiceStep, ServiceStop, ServiceUpdate,
+    Turn,
+};
 
 /// One entry of the Raft log: commands that were waiting together, in order, and the leader's time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,6 +163,42 @@ pub enum Command {
         api_address: String,
         /// Version of its program.
         version: String,
+    },
+    /// CreateService.
+    CreateService(Box<NewService>),
+    /// UpdateService.
+    UpdateService(Box<ServiceUpdate>),
+    /// DeleteService.
+    DeleteService {
+        /// Which.
+        service: ServiceKey,
+        /// Also while it wants tasks.
+        force: bool,
+    },
+    /// StopServiceDeployment.
+    StopDeployment {
+        /// Which.
+        deployment: DeploymentId,
+        /// Whether the last completed deployment is to come back.
+        is_rollback: bool,
+    },
+    /// ContinueServiceDeployment: how a deployment that waits goes on.
+    ContinueDeployment {
+        /// Which.
+        deployment: DeploymentId,
+        /// At which pause.
+        hook: String,
+        /// Whether it is rolled back.
+        is_rollback: bool,
+    },
+    /// Duty: what the scheduler does about a service.
+    StepService(Box<ServiceStep>),
+    /// UpdateTaskProtection: tasks of services that are not to be stopped by them, or may be again.
+    ProtectTasks {
+        /// Which.
+        tasks: Vec<TaskId>,
+        /// For how long from now; `None` ends the protection.
+        for_ms: Option<u64>,
     },
 }
 
@@ -356,6 +399,10 @@ pub enum Reply {
     Attributes(Vec<InstanceAttribute>),
     /// Instances that were changed, or already were as asked.
     Instances(Vec<InstanceId>),
+    /// The service as it is wanted now.
+    Service(ServiceKey),
+    /// The service deployment that is to stop.
+    Deployment(DeploymentId),
 }
 
 /// A refusal; the same on all replicas. Nothing was changed.
@@ -427,6 +474,41 @@ pub enum Rejection {
         /// The store it is known with.
         known: StoreId,
     },
+    /// DeleteCluster with services that are not INACTIVE.
+    #[error("cluster {0} has services")]
+    ClusterHasServices(ClusterName),
+    /// No such service.
+    #[error("service {0} does not exist")]
+    ServiceNotFound(ServiceKey),
+    /// The service was deleted.
+    #[error("service {0} is not ACTIVE")]
+    ServiceNotActive(ServiceKey),
+    /// CreateService under a name that another service has.
+    #[error("service {0} exists, made by another request")]
+    ServiceExists(ServiceKey),
+    /// CreateService under the name of a service whose tasks are ending.
+    #[error("service {0} is still DRAINING")]
+    ServiceDraining(ServiceKey),
+    /// DeleteService without force while it wants tasks.
+    #[error("service {0} is scaled above 0")]
+    ServiceScaled(ServiceKey),
+    /// The service moved since the decision; look again.
+    #[error("service {0} is not any more what it was")]
+    ServiceMoved(ServiceKey),
+    /// No such service deployment.
+    #[error("service deployment {0} does not exist")]
+    DeploymentNotFound(DeploymentId),
+    /// The service deployment does not wait at that pause.
+    #[error("service deployment {deployment} does not wait at {hook}")]
+    NotPaused {
+        /// Which.
+        deployment: DeploymentId,
+        /// The pause that was named.
+        hook: String,
+    },
+    /// The service deployment has ended, or is ending.
+    #[error("service deployment {0} is not in progress")]
+    DeploymentEnded(DeploymentId),
 }
 
 /// What an entry touched; readers look the rest up in the state.
@@ -447,4 +529,6 @@ pub enum Change {
     Instance(InstanceId),
     /// A node's record.
     Node(NodeId),
+    /// A service, its events or its deployments.
+    Service(ServiceKey),
 }

@@ -205,6 +205,59 @@ name_id! {
     Family, "a family name (up to 255 letters, digits, hyphens and underscores)"
 }
 
+name_id! {
+    /// A service's name; unique in its cluster while the service is not INACTIVE.
+    ServiceName, "a service name (up to 255 letters, digits, hyphens and underscores)"
+}
+
+/// A service: its cluster and its name there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ServiceKey {
+    /// Its cluster.
+    pub cluster: ClusterName,
+    /// Its name.
+    pub name: ServiceName,
+}
+
+impl fmt::Display for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.cluster, self.name)
+    }
+}
+
+/// A deployment of a service: `ecs-svc/N`. The revision that it deploys has the same N. Never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeploymentId(pub u64);
+
+impl DeploymentId {
+    /// The lowest number: nineteen digits, as ECS's have.
+    const MIN: u64 = 1_000_000_000_000_000_000;
+
+    /// The deployment that a request makes, however often it is tried.
+    #[must_use]
+    pub const fn of(request: RequestId) -> Self {
+        Self(Self::MIN + (request.0 as u64) % (8 * Self::MIN))
+    }
+}
+
+impl fmt::Display for DeploymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ecs-svc/{}", self.0)
+    }
+}
+
+impl FromStr for DeploymentId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let number = text.strip_prefix("ecs-svc/").and_then(|n| n.parse().ok());
+        number
+            .map(Self)
+            .ok_or_else(|| IdError::new(text, "a deployment id (ecs-svc/N)"))
+    }
+}
+
 impl ClusterName {
     /// The cluster meant when none is named.
     #[must_use]

@@ -13,13 +13,15 @@ use sha2::{Digest as _, Sha256};
 use crate::codec::{self, CodecError};
 use crate::ids::{ClusterName, Family, RequestId};
 use crate::state::{
-    Cluster, FamilyRecord, Instance, NodeRecord, Remembered, State, Task, TaskDefinition,
-    TokenRecord,
+    Cluster, FamilyRecord, Instance, NodeRecord, Remembered, Revision, Service, ServiceDeployment,
+    ServiceEvent, State, Task, TaskDefinition, TokenRecord,
 };
 use crate::time::Millis;
 
-/// The number of this form. A reader takes this one only; a new form comes with a reader for the last.
-pub const FORMAT: u32 = 1;
+/// The number of this form. A reader takes this one and the last.
+pub const FORMAT: u32 = 2;
+/// The form before: it has no services.
+const FORMAT_WITHOUT_SERVICES: u32 = 1;
 
 /// No row is larger: it holds what came in a few log entries, and the log takes none of more than 1 MiB.
 const ROW_MAX_BYTES: usize = 16 << 20;
@@ -94,13 +96,25 @@ pub fn write(state: &State, to: &mut impl Write) -> io::Result<()> {
     table(to, state.tasks.size(), state.tasks())?;
     table(to, state.nodes.size(), state.nodes())?;
     table(to, state.tokens.size(), state.tokens.iter())?;
-    table(to, state.requests.size(), state.requests.iter())
+    table(to, state.requests.size(), state.requests.iter())?;
+    table(to, state.services.size(), state.services())?;
+    table(to, state.service_events.size(), events(state))?;
+    table(to, state.revisions.size(), state.revisions())?;
+    table(
+        to,
+        state.service_deployments.size(),
+        state.service_deployments(),
+    )
+}
+
+fn events(state: &State) -> impl Iterator<Item = &ServiceEvent> {
+    state.service_events.values().map(|event| event.as_ref())
 }
 
 /// Reads what [`write`] wrote.
 pub fn read(from: &mut impl Read) -> Result<State, SnapshotError> {
     let found = u32::from_be_bytes(exactly(from)?);
-    if found != FORMAT {
+    if !matches!(found, FORMAT | FORMAT_WITHOUT_SERVICES) {
         return Err(SnapshotError::Format { found });
     }
     let mut state = State::default();
@@ -127,7 +141,19 @@ pub fn read(from: &mut impl Read) -> Result<State, SnapshotError> {
     read_table(from, |(request, remembered): (RequestId, Remembered)| {
         state.put_request(request, remembered);
     })?;
+    if found != FORMAT_WITHOUT_SERVICES {
+        read_services(from, &mut state)?;
+    }
     Ok(state)
+}
+
+fn read_services(from: &mut impl Read, state: &mut State) -> Result<(), SnapshotError> {
+    read_table(from, |service: Service| state.put_service(service))?;
+    read_table(from, |event: ServiceEvent| state.put_event(event))?;
+    read_table(from, |revision: Revision| state.put_revision(revision))?;
+    read_table(from, |deployment: ServiceDeployment| {
+        state.put_service_deployment(deployment);
+    })
 }
 
 fn table<T: Serialize>(

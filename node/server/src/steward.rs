@@ -2,22 +2,29 @@
 //!
 //! Holds nothing: a duty that is lost with a leader is found again by the next one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_core::{Item, Policy, duties};
-use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use quorate_core::{Change, Command, Item, Mint, Policy, duties};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::consensus::{Consensus, Leadership, ProposeError};
+use crate::consensus::{ChangeSet, Consensus, Leadership, ProposeError};
 use crate::entropy;
 
 /// How often duties are looked at when nothing else happens: silence and deadlines are a matter of time, not of changes.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long changes gather after the first: tasks of a service change together, and are looked at together.
+const GATHER: Duration = Duration::from_millis(20);
 /// Duties proposed in one go; the rest is found again at the next look.
 const OWED_MAX: usize = 256;
 /// How long a proposal may take before the next look is due anyway.
 const PROPOSE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Bytes proposed together: a proposal takes no more than about thrice as much.
+const PROPOSAL_BYTES: usize = 256 << 10;
 
 /// The one who looks.
 pub struct Steward {
@@ -42,32 +49,33 @@ impl Steward {
         let mut mint = entropy::mint();
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut changes = self.consensus.changes();
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = service_changed(&mut changes) => sleep(GATHER).await,
+            }
             if leadership.wait_for(|now| now.is_me).await.is_err() {
                 return;
             }
             let (state, heard) = (self.consensus.state(), self.consensus.heard());
-            let mut owed = duties(&state, &heard, &self.policy, self.consensus.clock().wall());
+            let now = self.consensus.clock().wall();
+            let mut owed = duties(&state, &heard, &self.policy, now, &mut mint);
             owed.truncate(OWED_MAX);
             if owed.is_empty() {
                 continue;
             }
-            for command in &owed {
-                tracing::info!(?command, "duty");
+            owed.iter().for_each(tell);
+            for items in proposals(owed, &mut mint) {
+                if !self.propose(items).await {
+                    break;
+                }
             }
-            let items = owed
-                .into_iter()
-                .map(|command| Item {
-                    request: mint.request(),
-                    command,
-                })
-                .collect();
-            self.propose(items).await;
         }
     }
 
-    async fn propose(&self, items: Vec<Item>) {
+    /// Whether an answer came. Without one, what was decided behind it is outdated.
+    async fn propose(&self, items: Vec<Item>) -> bool {
         match self
             .consensus
             .propose(items, Instant::now() + PROPOSE_PATIENCE)
@@ -81,12 +89,68 @@ impl Steward {
                 {
                     tracing::info!(%rejection, "the state moved before a duty was done");
                 }
+                true
             }
             // The next look, here or at the next leader, finds the same duties.
             Err(
                 ProposeError::NotLeader { .. } | ProposeError::Timeout | ProposeError::Overloaded,
-            ) => {}
-            Err(error) => tracing::warn!(%error, "duties not proposed"),
+            ) => false,
+            Err(error) => {
+                tracing::warn!(%error, "duties not proposed");
+                false
+            }
         }
     }
+}
+
+/// Until a service changes, or anything may have. Without news there is still the next tick.
+async fn service_changed(changes: &mut broadcast::Receiver<Arc<ChangeSet>>) {
+    loop {
+        match changes.recv().await {
+            Ok(set) if set.replaced || set.changes.iter().any(is_of_service) => return,
+            Ok(_) => {}
+            Err(RecvError::Lagged(_)) => return,
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+fn is_of_service(change: &Change) -> bool {
+    matches!(change, Change::Service(_))
+}
+
+/// One line a decision. A step of a service carries whole tasks; which they are stands in its events.
+fn tell(command: &Command) {
+    match command {
+        Command::StepService(step) => tracing::info!(
+            service = %step.key,
+            started = step.start.len(),
+            stopped = step.stop.len(),
+            turns = ?step.turns,
+            "service step"
+        ),
+        other => tracing::info!(command = ?other, "duty"),
+    }
+}
+
+/// The duties in order, in as many proposals as their size asks for. One that does not arrive outdates those behind it, which are
+/// refused then and found again.
+fn proposals(owed: Vec<Command>, mint: &mut Mint) -> Vec<Vec<Item>> {
+    let (mut all, mut bytes) = (Vec::new(), PROPOSAL_BYTES);
+    for command in owed {
+        let item = Item {
+            request: mint.request(),
+            command,
+        };
+        let size = item.encode().len();
+        if bytes + size > PROPOSAL_BYTES {
+            all.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += size;
+        if let Some(last) = all.last_mut() {
+            last.push(item);
+        }
+    }
+    all
 }

@@ -271,7 +271,7 @@ fn replays(call: &impl Fn(&str, &str) -> Request) {
 
 fn operations(call: &impl Fn(&str, &str) -> Request) {
     for operation in [
-        "CreateService",
+        "CreateDaemon",
         "PutClusterCapacityProviders",
         "ExecuteCommand",
         "CreateTaskSet",

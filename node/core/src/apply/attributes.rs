@@ -1,6 +1,6 @@
 //! What people say of instances: custom attributes, put and deleted; and whether an instance takes tasks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Desk;
@@ -49,7 +49,8 @@ impl Desk<'_> {
         Ok(Reply::Attributes(deleted))
     }
 
-    /// Those that are ACTIVE or DRAINING become what is wanted; others are left alone, and not in the reply.
+    /// Those that are ACTIVE or DRAINING become what is wanted; others are left alone, and not in the reply. Services look at their
+    /// tasks there; standalone tasks stay as they are.
     pub(super) fn set_draining(&mut self, instances: &[InstanceId], is_draining: bool) -> Reply {
         let status = if is_draining {
             InstanceStatus::Draining
@@ -63,7 +64,14 @@ impl Desk<'_> {
                 done.push(*id);
             }
         }
-        self.put_changed(changed);
+        for instance in self.put_changed(changed) {
+            let tasks: Vec<_> = self
+                .state
+                .live_tasks_on(&instance)
+                .map(|task| task.id)
+                .collect();
+            tasks.iter().for_each(|task| self.stir(task));
+        }
         Reply::Instances(done)
     }
 
@@ -81,13 +89,20 @@ impl Desk<'_> {
         Ok(changed.entry(id).or_insert_with(|| instance.clone()))
     }
 
-    fn put_changed(&mut self, changed: BTreeMap<InstanceId, Instance>) {
+    /// Puts those that differ from what is there, and says which. Services that follow the instances of a cluster are to look.
+    fn put_changed(&mut self, mut changed: BTreeMap<InstanceId, Instance>) -> Vec<InstanceId> {
+        changed.retain(|id, instance| self.state.instance(id) != Some(instance));
+        let ids = changed.keys().copied().collect();
+        let mut clusters = BTreeSet::new();
         for (id, mut instance) in changed {
-            if self.state.instance(&id) != Some(&instance) {
-                instance.change_count += 1;
-                self.state.put_instance(instance);
-                self.touch(Change::Instance(id));
-            }
+            instance.change_count += 1;
+            clusters.insert(instance.cluster.clone());
+            self.state.put_instance(instance);
+            self.touch(Change::Instance(id));
         }
+        for cluster in &clusters {
+            self.stir_followers(cluster);
+        }
+        ids
     }
 }

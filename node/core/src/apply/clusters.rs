@@ -4,7 +4,7 @@ use super::Desk;
 use crate::command::{Change, Rejection, Reply};
 use crate::documents::{Document, Tag};
 use crate::ids::ClusterName;
-use crate::state::{Cluster, ClusterStatus, InstanceStatus, TaskStatus};
+use crate::state::{Cluster, ClusterStatus, InstanceStatus, ServiceStatus, TaskStatus};
 
 impl Desk<'_> {
     pub(super) fn create_cluster(
@@ -50,6 +50,13 @@ impl Desk<'_> {
             .any(|instance| instance.status != InstanceStatus::Inactive)
         {
             return Err(Rejection::ClusterHasInstances(name.clone()));
+        }
+        if self
+            .state
+            .services_in(name)
+            .any(|service| service.status != ServiceStatus::Inactive)
+        {
+            return Err(Rejection::ClusterHasServices(name.clone()));
         }
         cluster.status = ClusterStatus::Inactive;
         self.state.put_cluster(cluster);

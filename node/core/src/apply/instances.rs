@@ -39,6 +39,7 @@ impl Desk<'_> {
         };
         self.touch(Change::Instance(instance.id));
         self.state.put_instance(instance);
+        self.stir_followers(&new.cluster);
         Ok(reply)
     }
 
@@ -149,8 +150,9 @@ impl Desk<'_> {
             .expect("looked up above, and never removed");
         instance.status = InstanceStatus::Inactive;
         self.cut_off(&mut instance);
-        let incarnation = instance.incarnation;
+        let (incarnation, cluster) = (instance.incarnation, instance.cluster.clone());
         self.state.put_instance(instance);
+        self.stir_followers(&cluster);
         self.touch(Change::Instance(id));
         Ok(Reply::Instance { id, incarnation })
     }

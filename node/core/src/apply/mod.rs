@@ -8,6 +8,9 @@ mod definitions;
 mod instances;
 mod nodes;
 mod observe;
+mod pauses;
+mod services;
+mod steps;
 mod tasks;
 
 use std::collections::BTreeSet;
@@ -119,10 +122,27 @@ impl Desk<'_> {
                 api_address,
                 version,
             } => self.record_node(*node, *store, peer_address, api_address, version),
+            Command::CreateService(new) => self.create_service(new),
+            Command::UpdateService(update) => self.update_service(update),
+            Command::DeleteService { service, force } => self.delete_service(service, *force),
+            Command::StopDeployment {
+                deployment,
+                is_rollback,
+            } => self.stop_deployment(*deployment, *is_rollback),
+            Command::ContinueDeployment {
+                deployment,
+                hook,
+                is_rollback,
+            } => self.continue_deployment(*deployment, hook, *is_rollback),
+            Command::StepService(step) => self.step_service(step),
+            Command::ProtectTasks { tasks, for_ms } => Ok(self.protect_tasks(tasks, *for_ms)),
         }
     }
 
     fn touch(&mut self, change: Change) {
+        if let Change::Task { task, .. } = &change {
+            self.stir(task);
+        }
         self.changes.insert(change);
     }
 }
@@ -141,12 +161,19 @@ fn is_worth_remembering(command: &Command) -> bool {
         | Command::DeregisterInstance { .. }
         | Command::PutAttributes { .. }
         | Command::DeleteAttributes { .. }
-        | Command::SetDraining { .. } => true,
+        | Command::SetDraining { .. }
+        | Command::CreateService(_)
+        | Command::UpdateService(_)
+        | Command::DeleteService { .. }
+        | Command::StopDeployment { .. }
+        | Command::ContinueDeployment { .. }
+        | Command::ProtectTasks { .. } => true,
         Command::Disconnect { .. }
         | Command::LoseInstance { .. }
         | Command::Observe { .. }
         | Command::ExpireStops { .. }
         | Command::Forget { .. }
-        | Command::RecordNode { .. } => false,
+        | Command::RecordNode { .. }
+        | Command::StepService(_) => false,
     }
 }

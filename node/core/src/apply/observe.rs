@@ -6,6 +6,7 @@ use quorate_bugs::{Bug, is_seeded};
 use super::Desk;
 use crate::command::{Change, ContainerObserved, Rejection, Reply, TaskObserved};
 use crate::ids::{InstanceId, SessionId};
+use crate::state::health::is_healthy;
 use crate::state::{Container, ContainerStatus, DesiredStatus, Health, StopCode, Task, TaskStatus};
 
 impl Desk<'_> {
@@ -51,6 +52,9 @@ impl Desk<'_> {
         // A change of health is an event of its own, unless it came with one.
         if task.version == before.version && healths(&before).ne(healths(&task)) {
             task.version += 1;
+        }
+        if is_healthy(&before, self.now) && !is_healthy(&task, self.now) && task.holds_resources() {
+            self.note_loss(&task);
         }
         if before != task {
             self.touch(Change::Task {

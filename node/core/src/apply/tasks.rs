@@ -8,8 +8,8 @@ use super::Desk;
 use crate::command::{Change, ClientToken, NewContainer, NewTask, Rejection, Reply};
 use crate::ids::{InstanceId, TaskId};
 use crate::state::{
-    Container, ContainerStatus, DefinitionStatus, DesiredStatus, Health, Instance, StopCode, Task,
-    TaskStatus, TokenRecord,
+    Container, ContainerStatus, DefinitionStatus, DesiredStatus, Health, Instance, Membership,
+    StopCode, Task, TaskStatus, TokenRecord,
 };
 
 /// The mistake of [`Bug::HashOrder`].
@@ -31,19 +31,14 @@ impl Desk<'_> {
         if let Some(reply) = token.and_then(|token| self.known_token(token)) {
             return reply;
         }
-        let instances = self.check_all(tasks)?;
+        let instances = self.check_all(&tasks.iter().collect::<Vec<_>>(), true)?;
         let mut ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
         if is_seeded(Bug::HashOrder) {
             in_hash_order(&mut ids);
         }
-        if !is_seeded(Bug::NoReservation) {
-            for instance in instances.into_values() {
-                self.touch(Change::Instance(instance.id));
-                self.state.put_instance(instance);
-            }
-        }
+        self.reserve_all(instances);
         for new in tasks {
-            self.start(new);
+            self.start(new, None);
         }
         if let Some(ClientToken {
             cluster,
@@ -73,7 +68,12 @@ impl Desk<'_> {
     }
 
     /// Checks all before any is started, and gives the instances as they will be. Tasks of one command may share an instance.
-    fn check_all(&self, tasks: &[NewTask]) -> Result<BTreeMap<InstanceId, Instance>, Rejection> {
+    /// A service goes on with an INACTIVE definition, nobody else starts anything of one.
+    pub(super) fn check_all(
+        &self,
+        tasks: &[&NewTask],
+        is_new_use: bool,
+    ) -> Result<BTreeMap<InstanceId, Instance>, Rejection> {
         let mut view: BTreeMap<InstanceId, Instance> = BTreeMap::new();
         let mut ids = BTreeSet::new();
         for new in tasks {
@@ -81,7 +81,7 @@ impl Desk<'_> {
             let definition = self.state.definition(&new.definition);
             let definition =
                 definition.ok_or_else(|| Rejection::DefinitionNotFound(new.definition.clone()))?;
-            if definition.status != DefinitionStatus::Active {
+            if is_new_use && definition.status != DefinitionStatus::Active {
                 return Err(Rejection::DefinitionInactive(new.definition.clone()));
             }
             let gone = || Rejection::NoLongerFits {
@@ -108,10 +108,22 @@ impl Desk<'_> {
         Ok(view)
     }
 
-    fn start(&mut self, new: &NewTask) {
+    /// Puts the instances that [`Desk::check_all`] gave: each once, however many tasks it takes.
+    pub(super) fn reserve_all(&mut self, instances: BTreeMap<InstanceId, Instance>) {
+        if is_seeded(Bug::NoReservation) {
+            return;
+        }
+        for instance in instances.into_values() {
+            self.touch(Change::Instance(instance.id));
+            self.state.put_instance(instance);
+        }
+    }
+
+    /// Starts a task that was checked, and whose place is reserved.
+    pub(super) fn start(&mut self, new: &NewTask, service: Option<Membership>) {
         let instance = self.state.instance(&new.instance);
         let incarnation = instance.expect("checked in check_all").incarnation;
-        let task = self.new_task(new, incarnation);
+        let task = self.new_task(new, incarnation, service);
         self.touch(Change::Task {
             task: new.id,
             instance: new.instance,
@@ -119,7 +131,7 @@ impl Desk<'_> {
         self.state.put_task(task);
     }
 
-    fn new_task(&self, new: &NewTask, incarnation: u64) -> Task {
+    fn new_task(&self, new: &NewTask, incarnation: u64, service: Option<Membership>) -> Task {
         Task {
             id: new.id,
             cluster: new.cluster.clone(),
@@ -148,6 +160,8 @@ impl Desk<'_> {
             stopped_at: None,
             stop_code: None,
             stopped_reason: String::new(),
+            service,
+            protected_until: None,
         }
     }
 
@@ -161,6 +175,7 @@ impl Desk<'_> {
         let task = self.state.task(&id).ok_or(Rejection::TaskNotFound(id))?;
         if task.desired == DesiredStatus::Running {
             let mut task = task.clone();
+            self.note_loss(&task);
             task.desired = DesiredStatus::Stopped;
             task.stopping_at = task.stopping_at.or(Some(self.now));
             if task.stop_code.is_none() {
@@ -241,6 +256,7 @@ impl Desk<'_> {
             "{} is STOPPED already",
             task.id
         );
+        self.note_end(task);
         task.last = TaskStatus::Stopped;
         task.version += 1;
         task.stopping_at = task.stopping_at.or(Some(self.now));

@@ -3,6 +3,7 @@
 pub mod definition;
 pub mod launch;
 pub mod overrides;
+pub mod service;
 pub mod tags;
 
 use std::sync::Arc;
@@ -15,6 +16,10 @@ pub use definition::{
 };
 pub use launch::{Launch, LaunchContainer};
 pub use overrides::{ContainerOverride, Overrides};
+pub use service::{
+    Breaker, Controller, PauseHook, Propagation, RevisionSpec, Scheduling, ServiceConstraint,
+    ServiceSpec, ServiceStrategy, Stage, Threshold,
+};
 pub use tags::{Tag, TagError, Tags};
 
 /// A JSON object as its author wrote it, members in the order of their names. Cheap to clone.

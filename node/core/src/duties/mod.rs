@@ -1,6 +1,7 @@
 //! What a leader owes the state now. Pure: called often, by whoever leads, on the state as it is; proposing twice is harmless.
 
 mod instances;
+mod services;
 mod tasks;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use quorate_bugs::{Bug, is_seeded};
 
 use crate::command::Command;
 use crate::ids::InstanceId;
+use crate::mint::Mint;
 use crate::state::State;
 use crate::time::Millis;
 
@@ -63,11 +65,20 @@ impl Heard {
     }
 }
 
-/// All that a leader owes the state now.
+/// All that a leader owes the state now, in the order in which it is to be done: what comes later counts on what comes before.
+///
+/// Costs what is due, not what exists: deadlines and services that are to be looked at are found by their time.
 #[must_use]
-pub fn duties(state: &State, heard: &Heard, policy: &Policy, now: Millis) -> Vec<Command> {
+pub fn duties(
+    state: &State,
+    heard: &Heard,
+    policy: &Policy,
+    now: Millis,
+    mint: &mut Mint,
+) -> Vec<Command> {
     let now = now.max(state.now());
     let mut owed = instances::owed(state, heard, policy);
     owed.extend(tasks::owed(state, policy, now));
+    services::owe(state, now, mint, &mut owed);
     owed
 }

@@ -6,6 +6,7 @@
 mod expression;
 mod feasible;
 mod groups;
+mod order;
 mod problem;
 mod rules;
 mod scan;
@@ -15,6 +16,7 @@ mod why;
 
 pub use expression::{EXPRESSION_MAX_CHARS, Expression, ExpressionError, Facts};
 pub use feasible::Refusal;
+pub use order::Order;
 pub use problem::{Need, Placement, Plan, Problem, Refused};
 pub use rules::{
     CONSTRAINTS_MAX, Constraint, Measure, Over, RuleError, Rules, STRATEGIES_MAX, Strategy, ZONE,

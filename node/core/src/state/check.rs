@@ -1,9 +1,14 @@
 //! What must hold of every state, by name. Tests call it after every entry; a violation is a bug, never a refusal.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::write::{stopped_key, stopping_key};
-use super::{Container, ContainerStatus, Instance, Resources, State, Task, TaskStatus};
+use super::{
+    Container, ContainerStatus, EVENTS_KEPT, Instance, Resources, Service, ServiceStatus, State,
+    Task, TaskStatus,
+};
+use crate::ids::DeploymentId;
 
 /// A promise of the state, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +27,10 @@ pub enum Invariant {
     TaskTimesMatchStatus,
     /// I16: no revision is above its family's count, and the count of ACTIVE ones is right.
     RevisionsAreCounted,
+    /// A service's task names a service that exists, and is of a deployment that has not left it while it lives.
+    TaskIsOfItsService,
+    /// A service has at most one deployment of an id, a revision and a service deployment for each, and no more events than are kept.
+    ServiceIsWhole,
     /// Indexes hold exactly what the tables imply.
     IndexesMatchTables,
 }
@@ -51,7 +60,11 @@ impl State {
         }
         for task in self.tasks() {
             self.check_references(task, &mut found);
+            self.check_member(task, &mut found);
             check_times(task, &mut found);
+        }
+        for service in self.services() {
+            self.check_service(service, &mut found);
         }
         self.check_families(&mut found);
         self.check_indexes(&mut found);
@@ -94,6 +107,34 @@ impl State {
         }
     }
 
+    fn check_member(&self, task: &Task, found: &mut Found) {
+        let (Some(key), Some(member)) = (task.service_key(), &task.service) else {
+            return;
+        };
+        let service = self.service(&key);
+        let is_listed = service.is_some_and(|s| s.deployment(member.deployment).is_some());
+        if service.is_none() || task.holds_resources() && !is_listed {
+            let text = format!("{} of {key}, {}", task.id, member.deployment);
+            found.add(Invariant::TaskIsOfItsService, text);
+        }
+    }
+
+    fn check_service(&self, service: &Service, found: &mut Found) {
+        let ids: BTreeSet<_> = service.deployments.iter().map(|one| one.id).collect();
+        let is_known = |id: &DeploymentId| {
+            self.revision(*id).is_some() && self.service_deployment(*id).is_some()
+        };
+        let is_whole = ids.len() == service.deployments.len()
+            && ids.iter().chain(&service.completed).all(is_known)
+            && self.events_of(&service.key).count() as u64 <= EVENTS_KEPT
+            && self.cluster(&service.key.cluster).is_some();
+        let has_ended = service.status == ServiceStatus::Inactive;
+        let lives_on = has_ended && self.live_tasks_of(&service.key).next().is_some();
+        if !is_whole || lives_on {
+            found.add(Invariant::ServiceIsWhole, format!("{}", service.key));
+        }
+    }
+
     fn check_families(&self, found: &mut Found) {
         for (family, record) in self.families() {
             let revisions = || self.definitions_of(family);
@@ -119,6 +160,12 @@ impl State {
         }
         for task in self.tasks() {
             rebuilt.put_task(task.clone());
+        }
+        for service in self.services() {
+            rebuilt.put_service(service.clone());
+        }
+        for deployment in self.service_deployments() {
+            rebuilt.put_service_deployment(deployment.clone());
         }
         for ((cluster, token), record) in &self.tokens {
             rebuilt.put_token(cluster.clone(), token.clone(), record.clone());

@@ -6,10 +6,14 @@ mod check;
 mod cluster;
 mod definition;
 mod ground;
+pub mod health;
 mod health_status;
 mod instance;
 mod node;
 mod resources;
+mod rollout;
+mod service;
+mod services;
 mod task;
 mod write;
 
@@ -26,10 +30,18 @@ pub use health_status::Health;
 pub use instance::{Instance, InstanceStatus, InstanceVersion};
 pub use node::NodeRecord;
 pub use resources::{HostPort, PortBinding, PortRange, Resources};
-pub use task::{Container, ContainerStatus, DesiredStatus, StopCode, Task, TaskStatus};
+pub use rollout::{Pause, PauseStatus, Revision, Rollback, RolloutStatus, ServiceDeployment};
+pub use service::{
+    Deployment, EVENTS_KEPT, ROLLOUTS_KEPT, Rollout, Said, Service, ServiceEvent, ServiceStatus,
+    Topic,
+};
+pub use task::{Container, ContainerStatus, DesiredStatus, Membership, StopCode, Task, TaskStatus};
 
 use crate::command::Reply;
-use crate::ids::{ClusterName, DefinitionId, Family, InstanceId, NodeId, RequestId, TaskId};
+use crate::ids::{
+    ClusterName, DefinitionId, DeploymentId, Family, InstanceId, NodeId, RequestId, ServiceKey,
+    TaskId,
+};
 use crate::time::Millis;
 
 type Map<K, V> = RedBlackTreeMapSync<K, V>;
@@ -48,6 +60,10 @@ pub struct State {
     pub(crate) nodes: Map<NodeId, NodeRecord>,
     pub(crate) tokens: Map<(ClusterName, String), TokenRecord>,
     pub(crate) requests: Map<RequestId, Remembered>,
+    pub(crate) services: Map<ServiceKey, Arc<Service>>,
+    pub(crate) service_events: Map<(ServiceKey, u64), Arc<ServiceEvent>>,
+    pub(crate) service_deployments: Map<DeploymentId, Arc<ServiceDeployment>>,
+    pub(crate) revisions: Map<DeploymentId, Arc<Revision>>,
     pub(crate) index: Indexes,
 }
 
@@ -68,6 +84,15 @@ pub(crate) struct Indexes {
     pub(crate) stopped: Set<(Millis, TaskId)>,
     pub(crate) tokens_by_time: Set<(Millis, ClusterName, String)>,
     pub(crate) requests_by_time: Set<(Millis, RequestId)>,
+    pub(crate) tasks_by_service: Set<(ServiceKey, TaskId)>,
+    /// Those of them that are not STOPPED.
+    pub(crate) live_by_service: Set<(ServiceKey, TaskId)>,
+    /// Services by the time at which they are to be looked at.
+    pub(crate) looks: Set<(Millis, ServiceKey)>,
+    /// Services that follow the instances of their cluster.
+    pub(crate) followers: Set<ServiceKey>,
+    /// Deployments by service, in the order in which they were asked for.
+    pub(crate) deployments_by_service: Set<(ServiceKey, Millis, DeploymentId)>,
 }
 
 /// What a client token started.

@@ -6,7 +6,10 @@ use super::health_status::Health;
 use super::resources::PortBinding;
 use crate::command::Reservation;
 use crate::documents::{Document, Tags};
-use crate::ids::{ClusterName, ContainerId, DefinitionId, InstanceId, TaskId};
+use crate::ids::{
+    ClusterName, ContainerId, DefinitionId, DeploymentId, InstanceId, ServiceKey, ServiceName,
+    TaskId,
+};
 use crate::time::Millis;
 
 /// `lastStatus`: only forward, in this order (ECS, task lifecycle).
@@ -237,9 +240,39 @@ pub struct Task {
     pub stop_code: Option<StopCode>,
     /// The same for people. Set once, with the code.
     pub stopped_reason: String,
+    /// The service that started it.
+    #[serde(default)]
+    pub service: Option<Membership>,
+    /// Until when the service does not stop it for scaling, deployments and draining.
+    #[serde(default)]
+    pub protected_until: Option<Millis>,
+}
+
+/// Which service a task belongs to, for life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    /// The service, in the task's cluster.
+    pub name: ServiceName,
+    /// The deployment that started it.
+    pub deployment: DeploymentId,
 }
 
 impl Task {
+    /// The service that it belongs to.
+    #[must_use]
+    pub fn service_key(&self) -> Option<ServiceKey> {
+        self.service.as_ref().map(|member| ServiceKey {
+            cluster: self.cluster.clone(),
+            name: member.name.clone(),
+        })
+    }
+
+    /// Whether its service must not stop it of its own accord.
+    #[must_use]
+    pub fn is_protected(&self, now: Millis) -> bool {
+        self.protected_until.is_some_and(|until| until > now)
+    }
+
     /// Whether it still holds what it reserved.
     #[must_use]
     pub fn holds_resources(&self) -> bool {

@@ -126,6 +126,7 @@ impl State {
         if let Some(key) = stopped_key(&task) {
             self.index.stopped.insert_mut(key);
         }
+        self.index_member(&task);
         self.tasks.insert_mut(task.id, Arc::new(task));
     }
 
@@ -145,6 +146,7 @@ impl State {
         self.index.live_by_instance.remove_mut(&(task.instance, id));
         stopping_key(&task).map(|key| self.index.stopping.remove_mut(&key));
         stopped_key(&task).map(|key| self.index.stopped.remove_mut(&key));
+        self.forget_member(&task);
         self.tasks.remove_mut(&id);
     }
 

@@ -22,6 +22,16 @@ pub(crate) fn command(mut command: Value) -> Value {
         ),
         "RegisterInstance" => instance(body),
         "Disconnect" | "LoseInstance" => under(body, json!({"session": "s1"})),
+        "SetDraining" => under(body, json!({"is_draining": true})),
+        "CreateService" | "UpdateService" => service(body, name == "CreateService"),
+        "DeleteService" => {
+            under(body, json!({"force": false}));
+            service_key(&mut body["service"]);
+        }
+        "StopDeployment" => under(body, json!({"is_rollback": true})),
+        "ContinueDeployment" => under(body, json!({"is_rollback": false})),
+        "StepService" => step(body),
+        "ProtectTasks" => under(body, json!({"for_ms": null})),
         "DeregisterInstance" => under(body, json!({"force": false})),
         "Observe" => observe(body),
         "RecordNode" => under(
@@ -78,7 +88,15 @@ fn start(body: &mut Value) {
         token.insert("fingerprint".into(), vec![fingerprint; 32].into());
         under(&mut body["token"], json!({"cluster": "default"}));
     }
-    for task in body["tasks"].as_array_mut().expect("tasks is a list") {
+    body["tasks"]
+        .as_array_mut()
+        .expect("tasks is a list")
+        .iter_mut()
+        .for_each(new_task);
+}
+
+fn new_task(task: &mut Value) {
+    {
         let number = task["id"]
             .as_str()
             .expect("a task has an id")
@@ -115,6 +133,65 @@ fn instance(body: &mut Value) {
             "version": {"agent_version": "0.1.0", "agent_hash": "", "docker_version": ""}, "hostname": "host"
         }),
     );
+}
+
+/// `"web"` is a service of the default cluster.
+fn service_key(key: &mut Value) {
+    if let Some(name) = key.as_str() {
+        *key = json!({"cluster": "default", "name": name});
+    }
+}
+
+/// `"deploy": [1, "web:1"]` is a deployment and what its tasks run. An update says all of the spec that is not a default.
+fn service(body: &mut Value, is_new: bool) {
+    let spec = json!({
+        "scheduling": "Replica", "controller": "Ecs", "desired_count": 2, "minimum_percent": 100,
+        "maximum_percent": 200, "grace_ms": 0, "constraints": [], "strategies": [], "rebalances": false,
+        "propagates": "None", "managed_tags": false, "enable_execute_command": false, "hooks": [],
+        "breaker": {
+            "enabled": false, "rollback": false, "threshold": {"BoundedPercent": 50}, "reset_on_healthy_task": true
+        },
+    });
+    under(
+        body,
+        json!({"key": "web", "document": "{}", "spec": spec, "deploy": null}),
+    );
+    if is_new {
+        under(
+            body,
+            json!({"tags": [], "created_by": "arn:aws:iam::000000000000:user/test", "fingerprint": 1}),
+        );
+        let fingerprint = body["fingerprint"].as_u64().expect("a number below 256");
+        body["fingerprint"] = vec![fingerprint; 32].into();
+    } else {
+        under(body, json!({"seen_updates": 1}));
+    }
+    service_key(&mut body["key"]);
+    if let Value::Array(pair) = body["deploy"].clone() {
+        let mut definition = pair[1].clone();
+        definition_id(&mut definition);
+        body["deploy"] = json!({
+            "id": pair[0], "document": "{}",
+            "spec": {
+                "definition": definition, "launch_type": "EXTERNAL"
+            }
+        });
+    }
+}
+
+fn step(body: &mut Value) {
+    under(
+        body,
+        json!({
+            "key": "web", "seen_steps": 1, "seen_changes": 0, "seen_losses": 0, "start": [], "stop": [], "turns": [],
+            "events": [], "settled": [], "look_at": null, "wants_room": false
+        }),
+    );
+    service_key(&mut body["key"]);
+    let starts = body["start"].as_array_mut().expect("start is a list");
+    starts
+        .iter_mut()
+        .for_each(|start| new_task(&mut start["task"]));
 }
 
 fn observe(body: &mut Value) {

@@ -11,7 +11,11 @@
 //!                                strategies (`spread:instanceId`, `binpack:cpu`, `random`); last `where EXPRESSION` (memberOf)
 //! place on iN KEY=VALUE ...      the same, on one instance
 //! place why KEY=VALUE ...        the same: why the next goes where it goes
-//! show KIND ID                   a row: task, instance, cluster, definition, family, token, node; or `show tasks`
+//! at MS lead office=MS iN=MS     the same, done, until nothing is owed
+//! at MS report VERB tN ...       agents see tasks `running`, `failed` (before they ran), `ended` (after) or `stopped` (as told);
+//!                                `all VERB` means all whom it may concern
+//! show KIND ID                   a row: task, instance, cluster, definition, family, token, node, service, rollout, events; or
+//!                                `show tasks`
 //! ```
 //!
 //! Ids are short: `t1` is a task, `i1` an instance, `s1` a session, `d1` a store (disk), `c1` a container.
@@ -19,23 +23,29 @@
 pub(crate) mod fill;
 pub(crate) mod seen;
 mod show;
+mod step;
 pub(crate) mod words;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use quorate_core::command::TaskObserved;
 use quorate_core::ids::{InstanceId, RequestId};
 use quorate_core::placement::{
     Constraint, Need, Refusal, Row, RuleError, Rules, Strategy, Why, place_on, why,
 };
+use quorate_core::state::{DesiredStatus, StopCode, Task, TaskStatus};
 use quorate_core::{
-    Change, Command, Entry, Heard, Item, Millis, Policy, Problem, State, apply, duties, place,
-    snapshot,
+    Change, Command, Entry, Heard, Item, Millis, Mint, Outcome, Policy, Problem, State, apply,
+    duties, place, snapshot,
 };
 use serde_json::Value;
 
 use seen::Seen;
 use words::{Words, long, port_spec, short};
+
+/// Ids that duties mint in a script start here.
+const MINTED: u64 = 100;
 
 /// Requests that a script does not number start here.
 const OWN_REQUESTS: u128 = 1_000_000;
@@ -45,6 +55,7 @@ pub(crate) fn run(name: &str, text: &str, seen: &mut Seen) -> String {
     let mut stage = Stage {
         state: State::default(),
         requests: OWN_REQUESTS,
+        mint: Mint::counting(MINTED),
         out: String::new(),
     };
     for (number, line) in text.lines().enumerate() {
@@ -66,6 +77,7 @@ pub(crate) fn run(name: &str, text: &str, seen: &mut Seen) -> String {
 struct Stage {
     state: State,
     requests: u128,
+    mint: Mint,
     out: String,
 }
 
@@ -81,10 +93,12 @@ impl Stage {
                     at.parse()
                         .unwrap_or_else(|_| panic!("{place}: {at} is no time")),
                 );
-                match rest.split_once(' ') {
-                    Some(("apply", what)) => self.apply(at, what, seen, place),
-                    Some(("duties", what)) => self.duties(at, what),
-                    _ => panic!("{place}: at MS apply | duties ..."),
+                match rest.split_once(' ').unwrap_or((rest, "")) {
+                    ("apply", what) => self.apply(at, what, seen, place),
+                    ("duties", what) => self.duties(at, what),
+                    ("lead", what) => self.lead(at, what, seen),
+                    ("report", what) => self.report(at, what),
+                    _ => panic!("{place}: at MS apply | duties | lead | report ..."),
                 }
             }
             "place" => self.place(rest, seen),
@@ -139,6 +153,16 @@ impl Stage {
     }
 
     fn duties(&mut self, now: Millis, what: &str) {
+        let owed = self.owed(now, what);
+        if owed.is_empty() {
+            self.say("nothing");
+        }
+        for command in &owed {
+            self.say(&format!("owed {}", short::<Command>(command)));
+        }
+    }
+
+    fn owed(&mut self, now: Millis, what: &str) -> Vec<Command> {
         let words = Words::parse(what);
         let instance = |(name, silent): (&str, &str)| -> Option<(InstanceId, u64)> {
             Some((
@@ -151,12 +175,69 @@ impl Stage {
             office_ms: words.number("office", 0),
             silent_ms,
         };
-        let owed = duties(&self.state, &heard, &Policy::default(), now);
-        if owed.is_empty() {
-            self.say("nothing");
+        duties(&self.state, &heard, &Policy::default(), now, &mut self.mint)
+    }
+
+    /// Does what is owed until nothing is.
+    fn lead(&mut self, now: Millis, what: &str, seen: &mut Seen) {
+        for round in 0.. {
+            assert!(round < 20, "duties come to no end at {now}");
+            let owed = self.owed(now, what);
+            if owed.is_empty() {
+                if round == 0 {
+                    self.say("nothing");
+                }
+                return;
+            }
+            for command in owed {
+                let said = step::of(&command);
+                let outcome = self.apply_one(now, command, seen);
+                assert_eq!(outcome.err(), None, "a duty is refused");
+                self.say(&said);
+            }
         }
-        for command in &owed {
-            self.say(&format!("owed {}", short::<Command>(command)));
+    }
+
+    fn apply_one(&mut self, at: Millis, command: Command, seen: &mut Seen) -> Outcome {
+        self.requests += 1;
+        let item = Item {
+            request: RequestId::from_u128(self.requests),
+            command,
+        };
+        let entry = Entry {
+            at,
+            items: vec![item],
+        };
+        let index = self.state.applied_index() + 1;
+        let outcome = apply(&mut self.state, index, &entry).outcomes.remove(0);
+        seen.outcome(&entry.items[0].command, &outcome);
+        outcome
+    }
+
+    /// `running t1 t2`, `failed t1` (it never ran), `ended t1`, or `all running`: what agents see of the tasks that are not so yet.
+    fn report(&mut self, at: Millis, what: &str) {
+        let mut words = what.split(' ');
+        let (mut verb, mut named) = (words.next().unwrap_or(""), Vec::new());
+        if verb == "all" {
+            verb = words.next().unwrap_or("");
+            named.extend(self.state.tasks().map(|task| task.id));
+        }
+        named.extend(words.filter_map(words::task));
+        for id in named {
+            let task = self.state.task(&id).expect("a task that exists");
+            let wants_stop = task.desired == DesiredStatus::Stopped;
+            let is_done = match verb {
+                "running" => task.last >= TaskStatus::Running || wants_stop,
+                "stopped" => task.last == TaskStatus::Stopped || !wants_stop,
+                _ => task.last == TaskStatus::Stopped,
+            };
+            if is_done {
+                continue;
+            }
+            let command = observed(&self.state, task, verb);
+            let mut quiet = Seen::default();
+            let outcome = self.apply_one(at, command, &mut quiet);
+            assert_eq!(outcome.err(), None, "a report is refused");
         }
     }
 
@@ -289,6 +370,33 @@ fn rules(words: &Words<'_>, expression: &str) -> Result<Rules, RuleError> {
     })
 }
 
+fn observed(state: &State, task: &Task, verb: &str) -> Command {
+    let instance = state.instance(&task.instance).expect("a task's instance");
+    let (status, stop_code) = match verb {
+        "running" => (TaskStatus::Running, None),
+        "failed" => (TaskStatus::Stopped, Some(StopCode::TaskFailedToStart)),
+        "ended" | "stopped" => (
+            TaskStatus::Stopped,
+            Some(StopCode::EssentialContainerExited),
+        ),
+        other => panic!("report {other}?"),
+    };
+    Command::Observe {
+        instance: task.instance,
+        session: instance.session,
+        tasks: vec![TaskObserved {
+            task: task.id,
+            status,
+            containers: Vec::new(),
+            pull_started_at: None,
+            pull_stopped_at: None,
+            execution_stopped_at: None,
+            stop_code,
+            reason: String::new(),
+        }],
+    }
+}
+
 fn placement(placed: &quorate_core::placement::Placement) -> String {
     let ports: Vec<String> = placed.ports.iter().map(words::port).collect();
     format!("placed {} {}", short(&placed.instance), ports.join(","))
@@ -303,5 +411,6 @@ fn change(change: &Change) -> String {
         Change::Task { task, instance } => format!("task {} on {}", short(task), short(instance)),
         Change::Instance(id) => format!("instance {}", short(id)),
         Change::Node(id) => format!("node {id}"),
+        Change::Service(key) => format!("service {key}"),
     }
 }

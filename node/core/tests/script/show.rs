@@ -4,15 +4,35 @@ use std::fmt::Write as _;
 
 use quorate_core::Millis;
 use quorate_core::State;
-use quorate_core::state::{Container, Instance, Resources, Task};
+use quorate_core::ids::{ClusterName, DeploymentId, ServiceKey};
+use quorate_core::state::{Container, Instance, Resources, Service, ServiceDeployment, Task};
 
-use super::words::{instance, port, short, task};
+use super::words::{instance, port, readable, short, task};
 
 /// The lines of `show WHAT`.
 pub(crate) fn show(state: &State, what: &str) -> String {
     let words: Vec<&str> = what.split(' ').collect();
     let shown = match words[..] {
         ["tasks"] => return tasks(state),
+        ["service", name] => state.service(&service(name)).map(of_service),
+        ["events", name] => {
+            let mut lines: Vec<String> = state
+                .events_of(&service(name))
+                .map(|event| {
+                    format!(
+                        "{} {} {}",
+                        event.number,
+                        event.at.0,
+                        readable(&event.message)
+                    )
+                })
+                .collect();
+            lines.reverse();
+            return lines.join("\n");
+        }
+        ["rollout", number] => state
+            .service_deployment(DeploymentId(number.parse().expect("a number")))
+            .map(of_rollout),
         ["task", id] => state.task(&task(id).expect("show task tN")).map(of_task),
         ["instance", id] => state
             .instance(&instance(id).expect("show instance iN"))
@@ -72,6 +92,66 @@ pub(crate) fn show(state: &State, what: &str) -> String {
         _ => panic!("show {what}?"),
     };
     shown.unwrap_or_else(|| "none".to_owned())
+}
+
+fn service(name: &str) -> ServiceKey {
+    ServiceKey {
+        cluster: ClusterName::default_cluster(),
+        name: name.parse().expect("a service's name"),
+    }
+}
+
+fn of_service(service: &Service) -> String {
+    let spec = &service.spec;
+    let completed = service.completed.map(|id| id.to_string());
+    let mut text = format!(
+        "{} desired={} completed={} updates={} steps={} changes={} losses={} look={}",
+        service.status.as_str(),
+        spec.desired_count,
+        completed.unwrap_or_else(|| "none".into()),
+        service.updates,
+        service.steps,
+        service.changes,
+        service.losses,
+        service.look_at.map_or("none".into(), |at| at.0.to_string()),
+    );
+    for one in &service.deployments {
+        let line = format!(
+            "\n{} {} {} failed={}/{} created={}: {}",
+            one.id,
+            one.definition,
+            one.rollout.as_str(),
+            one.failed_in_row,
+            one.failed_in_all,
+            one.created_at.0,
+            one.rollout_reason
+        );
+        text.push_str(&line);
+    }
+    text
+}
+
+fn of_rollout(one: &ServiceDeployment) -> String {
+    let pauses: Vec<String> = one
+        .pauses
+        .iter()
+        .map(|pause| format!(" {}={}", pause.id, pause.status.as_str()))
+        .collect();
+    let back = one
+        .rollback
+        .as_ref()
+        .map(|back| format!(" back to {}", back.to));
+    format!(
+        "{} of {} tripped={} failures={} finished={}{}{}: {}",
+        one.status.as_str(),
+        one.service,
+        one.tripped,
+        one.failure_count,
+        one.finished_at.map_or("no".into(), |at| at.0.to_string()),
+        back.unwrap_or_default(),
+        pauses.concat(),
+        one.reason
+    )
 }
 
 fn tasks(state: &State) -> String {

@@ -97,6 +97,22 @@ pub(crate) fn short<T: Serialize>(value: &T) -> String {
     }
 }
 
+/// A text with the ids of tasks and instances in it short.
+pub(crate) fn readable(text: &str) -> String {
+    let is_id = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(is_id) {
+        let length = rest[start..]
+            .find(|c| !is_id(c))
+            .unwrap_or(rest.len() - start);
+        out.push_str(&rest[..start]);
+        out.push_str(&short_text(rest[start..start + length].to_owned()));
+        rest = &rest[start + length..];
+    }
+    out + rest
+}
+
 fn shortened(value: Value) -> Value {
     match value {
         Value::String(text) => short_text(text).into(),

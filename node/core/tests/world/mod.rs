@@ -2,6 +2,7 @@
 
 pub(crate) mod crowd;
 pub(crate) mod judge;
+mod services;
 pub(crate) mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -278,6 +279,7 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         1 => vec(task(), 0..3).prop_map(|tasks| Command::ExpireStops { tasks }),
         2 => vec(task(), 0..3).prop_map(|tasks| Command::Forget { tasks }),
         1 => node,
+        10 => services::command(),
     ]
 }
 

@@ -133,7 +133,17 @@ pub(super) fn refusal(rejection: &Rejection) -> Refused {
         | Rejection::TaskNotFound(_)
         | Rejection::InstanceHasTasks(_)
         | Rejection::TooManyAttributes(_)
-        | Rejection::NodeHasOtherStore { .. } => {
+        | Rejection::NodeHasOtherStore { .. }
+        | Rejection::ClusterHasServices(_)
+        | Rejection::ServiceNotFound(_)
+        | Rejection::ServiceNotActive(_)
+        | Rejection::ServiceExists(_)
+        | Rejection::ServiceDraining(_)
+        | Rejection::ServiceScaled(_)
+        | Rejection::ServiceMoved(_)
+        | Rejection::DeploymentNotFound(_)
+        | Rejection::NotPaused { .. }
+        | Rejection::DeploymentEnded(_) => {
             unreachable!("no command of an agent comes to {rejection:?}")
         }
     }

@@ -83,7 +83,7 @@ impl Roster {
                     let all = list.values().flatten();
                     all.for_each(|mailbox| mailbox.put(|news| news.nodes = true));
                 }
-                Change::Cluster(_) | Change::Definition(_) => {}
+                Change::Cluster(_) | Change::Definition(_) | Change::Service(_) => {}
             }
         }
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use quorate_core::ids::RequestId;
-use quorate_core::{Realm, Reply, State};
+use quorate_core::{Realm, Rejection, Reply, State};
 use tokio::time::Instant;
 
 use super::exception::{Exception, Kind};
@@ -18,6 +18,9 @@ use super::{AnswerFn, Caller, Intent, Meaning, Operation, Outcome, Scene, WriteF
 use super::{callers, nodes, refusals};
 use crate::consensus::Consensus;
 use crate::planner::{PlanError, Planner};
+
+/// How often a change is built on the newest state before its caller is told that the state moves too fast.
+const TRIES: usize = 3;
 
 /// A call as operations see it: what, by whom, until when.
 #[derive(Debug, Clone)]
@@ -74,7 +77,7 @@ impl Operations {
         match operation.meaning {
             Meaning::Read(read) => {
                 let input = Input::parse(operation.name, &request.body)?;
-                read(&self.scene(&self.consensus.state(), &request.caller), input)
+                read(&self.scene(&self.consensus.state(), request), input)
             }
             Meaning::Identity => Ok(callers::identity(&request.caller)),
             Meaning::Nodes => Ok(nodes::list(&self.consensus, request.deadline).await),
@@ -92,16 +95,25 @@ impl Operations {
             unreachable!("the gateway takes reads to answer()")
         };
         let term = self.settle(request.deadline).await?;
-        let intent = match self.intent(operation, ask, request) {
-            Ok(intent) => intent,
-            Err(refusal) => {
-                return self
-                    .confirm(term, request.deadline)
-                    .await
-                    .map(|()| Err(refusal));
+        let mut tries = 0;
+        let done = loop {
+            tries += 1;
+            let intent = match self.intent(operation, ask, request) {
+                Ok(intent) => intent,
+                Err(refusal) => {
+                    return self
+                        .confirm(term, request.deadline)
+                        .await
+                        .map(|()| Err(refusal));
+                }
+            };
+            match self.carry_out(intent, request).await {
+                // What it was built on has moved: it is built anew.
+                Err(PlanError::Rejected(Rejection::ServiceMoved(_))) if tries < TRIES => {}
+                done => break done,
             }
         };
-        match self.carry_out(intent, request).await {
+        match done {
             Ok((outcome, state)) => {
                 let idle = matches!(&outcome.reply, Reply::Tasks(tasks) if tasks.is_empty());
                 if idle {
@@ -113,11 +125,12 @@ impl Operations {
         }
     }
 
-    fn scene<'a>(&'a self, state: &'a State, caller: &'a Caller) -> Scene<'a> {
+    fn scene<'a>(&'a self, state: &'a State, request: &'a Request) -> Scene<'a> {
         Scene {
             state,
             realm: &self.realm,
-            caller,
+            caller: &request.caller,
+            request: request.id,
         }
     }
 
@@ -154,7 +167,7 @@ impl Operations {
             return Ok(Intent::Already(Outcome::of(reply.clone())));
         }
         let input = Input::parse(operation.name, &request.body)?;
-        ask(&self.scene(&state, &request.caller), input)
+        ask(&self.scene(&state, request), input)
     }
 
     async fn carry_out(
@@ -201,7 +214,7 @@ impl Operations {
         state: &State,
         request: &Request,
     ) -> Result<Bytes, Exception> {
-        answer(&self.scene(state, &request.caller), outcome)
+        answer(&self.scene(state, request), outcome)
     }
 
     fn unplanned(&self, error: PlanError) -> Result<Result<Bytes, Exception>, Unsettled> {

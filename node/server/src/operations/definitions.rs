@@ -42,6 +42,15 @@ pub(super) fn usable<'a>(scene: &Scene<'a>, text: &str) -> Result<&'a TaskDefini
     }
 }
 
+/// One revision, ACTIVE or not.
+pub(super) fn exact<'a>(
+    scene: &Scene<'a>,
+    id: &DefinitionId,
+) -> Result<&'a TaskDefinition, Exception> {
+    let found = scene.state.definition(id);
+    found.ok_or_else(Exception::task_definition_not_found)
+}
+
 fn reference(scene: &Scene<'_>, text: &str) -> Result<DefinitionReference, Exception> {
     let reference = scene.realm.parse_definition(text);
     reference.map_err(|error| refusals::reference(&error))

@@ -153,6 +153,11 @@ impl Exception {
         )
     }
 
+    /// A call named a service that does not exist.
+    pub fn service_not_found() -> Self {
+        Self::new(Kind::ServiceNotFound, "Service not found.")
+    }
+
     /// A single-object call named a task that does not exist.
     pub fn task_not_found() -> Self {
         Self::invalid_parameter("The referenced task was not found.")

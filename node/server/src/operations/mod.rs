@@ -18,12 +18,15 @@ mod nodes;
 mod overrides;
 mod page;
 mod placement;
+mod protection;
 mod refusals;
 mod render;
+mod rollouts;
+mod services;
 mod tasks;
 
 use bytes::Bytes;
-use quorate_core::ids::ClusterName;
+use quorate_core::ids::{ClusterName, RequestId};
 use quorate_core::state::Cluster;
 use quorate_core::{Command, Realm, Reply, State};
 
@@ -87,6 +90,29 @@ const TABLE: &[Operation] = &[
     ecs("StopTask", Write(tasks::stop, tasks::stopped)),
     ecs("DescribeTasks", Read(tasks::describe)),
     ecs("ListTasks", Read(tasks::list)),
+    ecs(
+        "UpdateTaskProtection",
+        Write(protection::update, protection::updated),
+    ),
+    ecs("GetTaskProtection", Read(protection::describe)),
+    // Services.
+    ecs("CreateService", Write(services::create, services::changed)),
+    ecs("UpdateService", Write(services::update, services::changed)),
+    ecs("DeleteService", Write(services::delete, services::changed)),
+    ecs("DescribeServices", Read(services::describe)),
+    ecs("ListServices", Read(services::list)),
+    ecs("ListServicesByNamespace", Read(services::list_by_namespace)),
+    ecs("ListServiceDeployments", Read(rollouts::list)),
+    ecs("DescribeServiceDeployments", Read(rollouts::describe)),
+    ecs("DescribeServiceRevisions", Read(rollouts::revisions)),
+    ecs(
+        "StopServiceDeployment",
+        Write(rollouts::stop, rollouts::stopped),
+    ),
+    ecs(
+        "ContinueServiceDeployment",
+        Write(rollouts::go_on, rollouts::stopped),
+    ),
     // Container instances.
     ecs(
         "DeregisterContainerInstance",
@@ -159,6 +185,8 @@ struct Scene<'a> {
     state: &'a State,
     realm: &'a Realm,
     caller: &'a Caller,
+    /// The call itself: what it makes is numbered after it.
+    request: RequestId,
 }
 
 impl Scene<'_> {

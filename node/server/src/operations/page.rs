@@ -38,8 +38,8 @@ pub(super) struct Page<T> {
 }
 
 impl Paging {
-    fn limit(&self) -> Result<usize, Exception> {
-        let asked = self.max_results.unwrap_or(PAGE_MAX as i64);
+    fn limit(&self, otherwise: usize) -> Result<usize, Exception> {
+        let asked = self.max_results.unwrap_or(otherwise as i64);
         usize::try_from(asked)
             .ok()
             .filter(|limit| (1..=PAGE_MAX).contains(limit))
@@ -70,7 +70,18 @@ impl Paging {
         items: impl Iterator<Item = T>,
         key: impl Fn(&T) -> K,
     ) -> Result<Page<T>, Exception> {
-        let (limit, after) = (self.limit()?, self.after::<K>()?);
+        self.page_of(PAGE_MAX, order, items, key)
+    }
+
+    /// The same, with `otherwise` entries a page unless the caller says how many.
+    pub(super) fn page_of<T, K: Ord + Display + FromStr>(
+        &self,
+        otherwise: usize,
+        order: Order,
+        items: impl Iterator<Item = T>,
+        key: impl Fn(&T) -> K,
+    ) -> Result<Page<T>, Exception> {
+        let (limit, after) = (self.limit(otherwise)?, self.after::<K>()?);
         let was_shown = |item: &T| {
             after.as_ref().is_some_and(|after| match order {
                 Order::Ascending => key(item) <= *after,

@@ -1,6 +1,6 @@
 //! Placement as callers ask for it: constraints, strategies, and expressions of the cluster query language.
 
-use quorate_core::documents::DefinitionSpec;
+use quorate_core::documents::{DefinitionSpec, ServiceConstraint, ServiceStrategy};
 use quorate_core::placement::{
     CONSTRAINTS_MAX, Constraint, Expression, RuleError, Rules, STRATEGIES_MAX, Strategy,
 };
@@ -35,6 +35,24 @@ impl Wishes {
     /// What of it can be said without a definition: is it placement at all?
     pub(super) fn check(&self) -> Result<(), Exception> {
         self.rules(&DefinitionSpec::default()).map(drop)
+    }
+
+    /// What a service keeps of it, checked: the scheduler makes rules of it for each definition that it deploys.
+    pub(super) fn of_service(
+        &self,
+    ) -> Result<(Vec<ServiceConstraint>, Vec<ServiceStrategy>), Exception> {
+        self.check()?;
+        let constraints = self.placement_constraints.iter();
+        let constraints = constraints.map(|one| ServiceConstraint {
+            kind: one.r#type.clone(),
+            expression: one.expression.clone(),
+        });
+        let strategies = self.placement_strategy.iter();
+        let strategies = strategies.map(|one| ServiceStrategy {
+            kind: one.r#type.clone(),
+            field: one.field.clone(),
+        });
+        Ok((constraints.collect(), strategies.collect()))
     }
 
     /// The rules for tasks of a definition. ECS counts the definition's constraints apart from the call's.

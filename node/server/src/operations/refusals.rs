@@ -57,6 +57,41 @@ pub(super) fn rejection(rejection: &Rejection, state: &State, realm: &Realm) -> 
             Kind::AttributeLimitExceeded,
             "A container instance can have at most 10 custom attributes.",
         ),
+        Rejection::ClusterHasServices(_) => Exception::new(
+            Kind::ClusterContainsServices,
+            "The Cluster cannot be deleted while Services are active.",
+        ),
+        Rejection::ServiceNotFound(_) => Exception::service_not_found(),
+        Rejection::ServiceNotActive(_) => {
+            Exception::new(Kind::ServiceNotActive, "Service was not ACTIVE.")
+        }
+        Rejection::ServiceExists(_) => {
+            Exception::invalid_parameter("Creation of service was not idempotent.")
+        }
+        Rejection::ServiceDraining(_) => {
+            Exception::invalid_parameter("Unable to Start a service that is still Draining.")
+        }
+        Rejection::ServiceScaled(_) => Exception::invalid_parameter(
+            "The service cannot be stopped while it is scaled above 0.",
+        ),
+        Rejection::ServiceMoved(_) => Exception::server(
+            "The service changed faster than it could be updated. Nothing was done; try again.",
+        ),
+        Rejection::DeploymentNotFound(_) => Exception::new(
+            Kind::ServiceDeploymentNotFound,
+            "Service deployment not found.",
+        ),
+        Rejection::NotPaused { .. } => Exception::invalid_parameter(
+            "The service deployment does not wait at the given lifecycle hook.",
+        ),
+        Rejection::DeploymentEnded(id) => {
+            let record = state.service_deployment(*id);
+            let arns = record.map(|one| realm.service_deployment(&one.service, *id));
+            Exception::conflict(
+                "The service deployment is not in progress.",
+                arns.into_iter().collect(),
+            )
+        }
         // Refusals of what agents and nodes propose; no operation proposes it.
         Rejection::InstanceElsewhere { .. }
         | Rejection::StaleSession(_)

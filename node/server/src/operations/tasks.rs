@@ -6,12 +6,12 @@ use quorate_core::state::{Cluster, DesiredStatus, StopCode, Task};
 use quorate_core::{Command, Reply};
 use serde::{Deserialize, Serialize};
 
-use super::exception::{Exception, Kind};
+use super::exception::Exception;
 use super::input::{Input, check_length, check_list};
 use super::page::{Order, Page, Paging};
 use super::render::task::TaskJson;
 use super::render::{self, Failure};
-use super::{Intent, Outcome, Scene, clusters, instances};
+use super::{Intent, Outcome, Scene, clusters, instances, services};
 
 /// ECS: tasks in one DescribeTasks.
 const DESCRIBED_MAX: usize = 100;
@@ -63,7 +63,7 @@ pub(super) fn describe(scene: &Scene<'_>, input: Input) -> Result<Bytes, Excepti
 }
 
 /// A task of `cluster` by id or ARN. An ARN of another cluster is a mistake, a text that is neither names nothing.
-fn find<'a>(
+pub(super) fn find<'a>(
     scene: &Scene<'a>,
     cluster: &Cluster,
     text: &str,
@@ -147,9 +147,6 @@ impl Filter {
                 "startedBy must be the only filter.",
             ));
         }
-        if self.service_name.is_some() {
-            return Err(Exception::new(Kind::ServiceNotFound, "Service not found."));
-        }
         Ok(())
     }
 
@@ -195,9 +192,16 @@ pub(super) fn list(scene: &Scene<'_>, input: Input) -> Result<Bytes, Exception> 
         .as_deref()
         .map(|text| instances::named(scene, cluster, text).map(|instance| instance.id))
         .transpose()?;
-    let page = match &instance {
-        Some(instance) => filter.page(scene.state.tasks_on(instance))?,
-        None => filter.page(scene.state.tasks_in(&cluster.name))?,
+    let service = filter
+        .service_name
+        .as_deref()
+        .map(|text| services::named(scene, cluster, text).map(|service| &service.key))
+        .transpose()?;
+    let is_on = |task: &&Task| instance.is_none_or(|instance| task.instance == instance);
+    let page = match (service, &instance) {
+        (Some(service), _) => filter.page(scene.state.tasks_of(service).filter(is_on))?,
+        (None, Some(instance)) => filter.page(scene.state.tasks_on(instance))?,
+        (None, None) => filter.page(scene.state.tasks_in(&cluster.name))?,
     };
     Ok(render::body(&Listed {
         task_arns: page

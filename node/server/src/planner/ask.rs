@@ -1,10 +1,9 @@
 //! What the planner is asked for, and how a placement becomes a command. Pure.
 
-use quorate_core::command::{ClientToken, NewContainer, NewTask, Reservation};
-use quorate_core::documents::{Document, Launch, LaunchContainer, Overrides, Tags};
+use quorate_core::command::{ClientToken, NewTask};
+use quorate_core::documents::{Document, Launch, Overrides, Tags};
 use quorate_core::ids::{ClusterName, DefinitionId, InstanceId};
-use quorate_core::placement::{Need, Placement, Refused, Rules, place_on};
-use quorate_core::state::{HostPort, PortBinding, TaskDefinition};
+use quorate_core::placement::{Need, Order, Refused, Rules, place_on};
 use quorate_core::{Command, Mint, Plan, Problem, State, place};
 
 /// RunTask or StartTask, parsed and checked.
@@ -76,10 +75,21 @@ pub(crate) fn decide(state: &State, ask: &RunAsk, mint: &mut Mint) -> Decision {
         Place::Anywhere => place(&problem),
         Place::On(instances) => place_each(&problem, instances),
     };
+    let order = Order {
+        cluster: &ask.cluster,
+        definition,
+        launch: &launch,
+        overrides: &ask.overrides_document,
+        group: &ask.group,
+        started_by: &ask.started_by,
+        tags: &ask.tags,
+        launch_type: &ask.launch_type,
+        enable_execute_command: ask.enable_execute_command,
+    };
     let tasks: Vec<NewTask> = plan
         .placed
         .iter()
-        .map(|placed| new_task(ask, definition, &launch, placed, mint))
+        .map(|placed| order.task(placed, mint))
         .collect();
     let command = (!tasks.is_empty()).then(|| Command::StartTasks {
         token: ask.token.clone(),
@@ -103,64 +113,4 @@ fn place_each(problem: &Problem<'_>, instances: &[InstanceId]) -> Plan {
         }
     }
     plan
-}
-
-fn new_task(
-    ask: &RunAsk,
-    definition: &TaskDefinition,
-    launch: &Launch,
-    placed: &Placement,
-    mint: &mut Mint,
-) -> NewTask {
-    let mut ports = placed.ports.iter().copied();
-    let containers = launch
-        .containers
-        .iter()
-        .map(|container| new_container(container, &mut ports, mint));
-    NewTask {
-        containers: containers.collect(),
-        id: mint.task(),
-        cluster: ask.cluster.clone(),
-        definition: definition.id.clone(),
-        instance: placed.instance,
-        reserved: Reservation {
-            cpu_units: launch.cpu_reserved(),
-            memory_mib: launch.memory_reserved(),
-            gpus: launch.gpus_reserved(),
-            ports: placed.ports.clone(),
-        },
-        group: ask.group.clone(),
-        started_by: ask.started_by.clone(),
-        overrides: ask.overrides_document.clone(),
-        tags: ask.tags.clone(),
-        launch_type: ask.launch_type.clone(),
-        stop_timeout_ms: definition.spec.stop_timeout_ms(),
-        enable_execute_command: ask.enable_execute_command,
-    }
-}
-
-/// The placement's ports come in the order of the containers' ports, over all containers.
-fn new_container(
-    container: &LaunchContainer,
-    ports: &mut impl Iterator<Item = HostPort>,
-    mint: &mut Mint,
-) -> NewContainer {
-    let bindings = container.ports.iter().map(|spec| PortBinding {
-        container_port: spec.container_port,
-        host: ports
-            .next()
-            .expect("a placement has a host port for each port needed"),
-        name: spec.name.clone(),
-    });
-    NewContainer {
-        bindings: bindings.collect(),
-        id: mint.container(),
-        name: container.name.clone(),
-        image: container.image.clone(),
-        essential: container.essential,
-        cpu_units: container.cpu_units,
-        memory_mib: container.memory_mib,
-        memory_reservation_mib: container.memory_reservation_mib,
-        has_health_check: container.health_check.is_some(),
-    }
 }

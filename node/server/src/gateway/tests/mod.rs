@@ -59,7 +59,7 @@ async fn any_node_takes_any_call_and_sees_what_another_acknowledged() {
     );
     let unknown = cluster
         .on(followers[0])
-        .call(call("CreateService", &json!({"serviceName": "s"})))
+        .call(call("CreateDaemon", &json!({"daemonName": "d"})))
         .await;
     assert_eq!(body(&unknown)["__type"], "UnsupportedFeatureException");
     let nodes = body(

@@ -1,12 +1,13 @@
 //! A cluster as CreateCluster, DescribeClusters and DeleteCluster show it.
 
 use quorate_core::documents::Tag;
-use quorate_core::state::{Cluster, InstanceStatus, TaskStatus};
+use quorate_core::state::{Cluster, InstanceStatus, Service, ServiceStatus, TaskStatus};
 use quorate_core::{Realm, State};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::Nothing;
+use super::service::launch_type;
 
 /// What a caller wants to see beside the usual (`include`).
 #[derive(Debug, Clone, Copy, Default)]
@@ -66,9 +67,9 @@ impl<'a> ClusterJson<'a> {
             registered_container_instances_count: instances.filter(|i| live(i.status)).count(),
             running_tasks_count: counts.running.iter().sum(),
             pending_tasks_count: counts.pending.iter().sum(),
-            active_services_count: 0,
+            active_services_count: services_of(state, cluster, ServiceStatus::Active).count(),
             statistics: if include.statistics {
-                counts.statistics()
+                counts.statistics(state, cluster)
             } else {
                 Vec::new()
             },
@@ -95,6 +96,15 @@ fn settings(document: &mut Map<String, Value>) -> Value {
     given
         .filter(|settings| settings.as_array().is_some_and(|list| !list.is_empty()))
         .unwrap_or_else(|| json!([{ "name": "containerInsights", "value": "disabled" }]))
+}
+
+fn services_of<'a>(
+    state: &'a State,
+    cluster: &'a Cluster,
+    status: ServiceStatus,
+) -> impl Iterator<Item = &'a Service> {
+    let all = state.services_in(&cluster.name);
+    all.filter(move |service| service.status == status)
 }
 
 /// Launch types in the order of [`Counts`], by the words that statistics have for them.
@@ -133,17 +143,27 @@ impl Counts {
         counts
     }
 
-    fn statistics(&self) -> Vec<Pair> {
+    fn statistics(&self, state: &State, cluster: &Cluster) -> Vec<Pair> {
+        let services = |status, kind: &str| {
+            let all = services_of(state, cluster, status);
+            all.filter(|one| launch_type(state, one) == kind).count()
+        };
         let pair = |name: String, value: usize| Pair {
             name,
             value: value.to_string(),
         };
-        let of_kind = |(place, (_, word)): (usize, &(&str, &str))| {
+        let of_kind = |(place, (kind, word)): (usize, &(&str, &str))| {
             [
                 pair(format!("running{word}TasksCount"), self.running[place]),
                 pair(format!("pending{word}TasksCount"), self.pending[place]),
-                pair(format!("active{word}ServiceCount"), 0),
-                pair(format!("draining{word}ServiceCount"), 0),
+                pair(
+                    format!("active{word}ServiceCount"),
+                    services(ServiceStatus::Active, kind),
+                ),
+                pair(
+                    format!("draining{word}ServiceCount"),
+                    services(ServiceStatus::Draining, kind),
+                ),
             ]
         };
         KINDS.iter().enumerate().flat_map(of_kind).collect()

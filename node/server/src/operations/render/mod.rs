@@ -3,6 +3,8 @@
 pub(super) mod cluster;
 pub(super) mod definition;
 pub(super) mod instance;
+pub(super) mod rollout;
+pub(super) mod service;
 pub(super) mod task;
 
 use bytes::Bytes;

@@ -7,6 +7,9 @@ mod definitions;
 mod instances;
 mod launch;
 mod placement;
+mod protection;
+mod rollouts;
+mod services;
 mod speed;
 mod table;
 mod tasks;
@@ -16,9 +19,9 @@ use std::collections::BTreeMap;
 use quorate_core::command::{ContainerObserved, NewInstance, TaskObserved};
 use quorate_core::ids::{ClusterName, InstanceId, NodeId, RequestId, SessionId, TaskId};
 use quorate_core::state::{
-    ContainerStatus, Health, InstanceVersion, PortRange, Resources, TaskStatus,
+    ContainerStatus, DesiredStatus, Health, InstanceVersion, PortRange, Resources, TaskStatus,
 };
-use quorate_core::{Entry, Item, Millis, Mint, Rejection, apply};
+use quorate_core::{Entry, Heard, Item, Millis, Mint, Policy, Rejection, apply, duties};
 use serde_json::{Value, json};
 
 use super::exception::Kind as Refused;
@@ -31,6 +34,10 @@ struct Desk {
     realm: Realm,
     caller: Caller,
     mint: Mint,
+    /// Of the call that is under way.
+    request: RequestId,
+    /// Time that passed in which nothing happened.
+    idle_ms: u64,
 }
 
 impl Desk {
@@ -48,6 +55,8 @@ impl Desk {
                 user_id: "AIDADEV".into(),
             },
             mint: Mint::new([7; 32]),
+            request: RequestId::from_u128(0),
+            idle_ms: 0,
         };
         desk.ok("CreateCluster", json!({}));
         desk
@@ -65,7 +74,7 @@ impl Desk {
         let (index, request) = (self.state.applied_index() + 1, self.mint.request());
         // A second passes with each entry.
         let entry = Entry {
-            at: Millis(index * 1000),
+            at: Millis(index * 1000 + self.idle_ms),
             items: vec![Item { request, command }],
         };
         let outcome = apply(&mut self.state, index, &entry).outcomes.remove(0);
@@ -78,6 +87,7 @@ impl Desk {
         model::parse_input(operation, body.as_bytes())?;
         let row = find("ecs", operation)?;
         let input = Input::parse(operation, body.as_bytes())?;
+        self.request = self.mint.request();
         let answer = match row.meaning {
             Read(read) => read(&self.scene(), input),
             Write(ask, show) => {
@@ -108,11 +118,42 @@ impl Desk {
         (kind, text)
     }
 
+    /// Lets time pass, and the leader do its duties.
+    fn wait(&mut self, ms: u64) {
+        self.idle_ms += ms;
+        for _ in 0..20 {
+            let now = self.state.now().plus_ms(ms);
+            let (heard, policy) = (Heard::default(), Policy::default());
+            let owed = duties(&self.state, &heard, &policy, now, &mut self.mint);
+            if owed.is_empty() {
+                return;
+            }
+            for command in owed {
+                self.apply(command).unwrap();
+            }
+        }
+        panic!("duties come to no end");
+    }
+
+    /// All tasks are as they should be.
+    fn all_well(&mut self) {
+        let tasks: Vec<_> = self.state.tasks().cloned().collect();
+        for task in tasks.iter().filter(|task| task.holds_resources()) {
+            let is_told = task.desired == DesiredStatus::Stopped;
+            match (is_told, task.last) {
+                (true, _) => self.observe(task.id, TaskStatus::Stopped, Some(0)),
+                (false, TaskStatus::Running) => {}
+                (false, _) => self.observe(task.id, TaskStatus::Running, None),
+            }
+        }
+    }
+
     fn scene(&self) -> Scene<'_> {
         Scene {
             state: &self.state,
             realm: &self.realm,
             caller: &self.caller,
+            request: self.request,
         }
     }
 

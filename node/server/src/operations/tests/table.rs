@@ -19,13 +19,13 @@ fn every_row_of_ecs_is_an_operation_of_the_model_and_appears_once() {
 fn what_is_not_in_the_table_says_so_by_name() {
     let refusal = |service, name| find(service, name).map(|row| row.name).unwrap_err();
     assert_eq!(
-        refusal("ecs", "CreateService").kind(),
+        refusal("ecs", "CreateDaemon").kind(),
         Refused::UnsupportedFeature
     );
     assert!(
-        refusal("ecs", "CreateService")
+        refusal("ecs", "CreateDaemon")
             .message()
-            .contains("CreateService")
+            .contains("CreateDaemon")
     );
     assert_eq!(
         refusal("ecs", "NoSuchThing").kind(),

@@ -5,7 +5,7 @@ use quorate_core::{Millis, State, snapshot};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The tables of a snapshot, by their place in it.
+/// The first tables of a snapshot, by their place in it; those behind them are kept as they are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Table {
     Clusters,
@@ -70,6 +70,7 @@ pub(in super::super) fn rewrite(
         to.extend((rows.len() as u64).to_be_bytes());
         rows.iter().for_each(|bytes| put(&mut to, bytes));
     }
+    to.extend(from);
     snapshot::read(&mut to.as_slice()).unwrap()
 }
 

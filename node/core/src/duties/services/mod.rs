@@ -1,0 +1,98 @@
+//! Services: what the scheduler decides about each that is to be looked at, one step at a time, each on the state that the steps
+//! before it lead to.
+//!
+//! A look is pure: [`Sight`] is what is there, [`replica`] and [`daemon`] say what should move, [`progress`] what becomes of
+//! deployments, [`words`] what is said. `apply` carries a step out whole, or refuses it when the service moved meanwhile.
+
+mod daemon;
+mod launch;
+mod order;
+mod pauses;
+mod plan;
+mod progress;
+mod replica;
+mod sight;
+mod throttle;
+mod words;
+
+use crate::apply;
+use crate::command::{Command, Entry, Item, ServiceStep};
+use crate::documents::Scheduling;
+use crate::ids::ServiceKey;
+use crate::mint::Mint;
+use crate::state::{ServiceStatus, State};
+use crate::time::Millis;
+
+use plan::Plan;
+use sight::Sight;
+
+/// Tasks started or stopped in one step: keeps an entry far below the limit of the log.
+const TASKS_PER_STEP: usize = 100;
+/// Steps of one service at one look: a large one must not hold up the others for long.
+const STEPS_PER_SERVICE: usize = 8;
+/// Steps at one look; whoever is left is first at the next.
+const STEPS_PER_LOOK: usize = 64;
+
+/// Adds what services are owed to `owed`, counting on what is owed before.
+pub(super) fn owe(state: &State, now: Millis, mint: &mut Mint, owed: &mut Vec<Command>) {
+    let mut view = state.clone();
+    for command in owed.iter() {
+        work_in(&mut view, command, now, mint);
+    }
+    let due: Vec<ServiceKey> = view
+        .services_due(now)
+        .take(STEPS_PER_LOOK)
+        .map(|service| service.key.clone())
+        .collect();
+    let before = owed.len();
+    for key in due {
+        for _ in 0..STEPS_PER_SERVICE {
+            if owed.len() - before >= STEPS_PER_LOOK {
+                return;
+            }
+            let Some(step) = look(&view, &key, now, mint) else {
+                break;
+            };
+            let command = Command::StepService(Box::new(step));
+            work_in(&mut view, &command, now, mint);
+            owed.push(command);
+        }
+    }
+}
+
+/// What is to be done about a service now; `None` if it need not be looked at.
+fn look(state: &State, key: &ServiceKey, now: Millis, mint: &mut Mint) -> Option<ServiceStep> {
+    let service = state.service(key)?;
+    service.look_at.filter(|at| *at <= now)?;
+    let sight = Sight::new(state, service, now);
+    let mut plan = Plan::default();
+    match service.status {
+        ServiceStatus::Inactive => {}
+        ServiceStatus::Draining => progress::end(&sight, &mut plan),
+        ServiceStatus::Active => {
+            if service.spec.scheduling == Scheduling::Daemon {
+                daemon::count(&sight, &mut plan);
+            }
+            if !plan.is_turning_back {
+                progress::turns(&sight, &mut plan);
+            }
+            if !plan.is_turning_back {
+                sight.moves(&mut plan, mint);
+            }
+        }
+    }
+    Some(plan.into_step(&sight))
+}
+
+/// The view after `command`.
+fn work_in(view: &mut State, command: &Command, now: Millis, mint: &mut Mint) {
+    let index = view.applied_index() + 1;
+    let entry = Entry {
+        at: now,
+        items: vec![Item {
+            request: mint.request(),
+            command: command.clone(),
+        }],
+    };
+    apply(view, index, &entry);
+}

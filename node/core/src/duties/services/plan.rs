@@ -1,0 +1,134 @@
+//! What a look has come to so far, and how it becomes a step.
+
+use std::collections::BTreeSet;
+
+use super::TASKS_PER_STEP;
+use super::sight::{Member, Sight, Standing};
+use super::words;
+use crate::command::{NewEvent, ServiceStart, ServiceStep, ServiceStop, Turn};
+use crate::ids::TaskId;
+use crate::state::Topic;
+use crate::time::Millis;
+
+/// ECS: the same message is not said again within six hours, unless its cause changed.
+const SAY_AGAIN_MS: u64 = 6 * 60 * 60 * 1000;
+
+/// What is to be done.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub(super) start: Vec<ServiceStart>,
+    pub(super) stop: Vec<ServiceStop>,
+    pub(super) turns: Vec<Turn>,
+    /// A deployment fails or comes back, or the number wanted changes: what should move is seen after that.
+    pub(super) is_turning_back: bool,
+    /// There is more to do than one step takes.
+    pub(super) has_more: bool,
+    /// A row of failures ends with this step: what may move is seen after it.
+    pub(super) recovers: bool,
+    pub(super) wants_room: bool,
+    stopped: BTreeSet<TaskId>,
+    events: Vec<NewEvent>,
+    topics: BTreeSet<Topic>,
+    look_at: Option<Millis>,
+}
+
+impl Plan {
+    /// Looks again at `at`, or before.
+    pub(super) fn look_at(&mut self, at: Option<Millis>) {
+        self.look_at = self.look_at.into_iter().chain(at).min();
+    }
+
+    /// Says something that happened.
+    pub(super) fn say(&mut self, message: String) {
+        self.events.push(NewEvent {
+            topic: None,
+            message,
+        });
+    }
+
+    /// Says something that goes on: once, until its cause changes.
+    pub(super) fn say_about(&mut self, sight: &Sight<'_>, topic: Topic, message: String) {
+        self.topics.insert(topic);
+        let service = sight.service;
+        if !service.has_said(topic, &message, sight.now, SAY_AGAIN_MS) {
+            self.events.push(NewEvent {
+                topic: Some(topic),
+                message,
+            });
+        }
+    }
+
+    /// How many more tasks this step takes.
+    pub(super) fn room(&self) -> usize {
+        TASKS_PER_STEP.saturating_sub(self.start.len() + self.stop.len())
+    }
+
+    pub(super) fn is_stopping(&self, task: &TaskId) -> bool {
+        self.stopped.contains(task)
+    }
+
+    /// Stops a task, unless the step is full or stops it already.
+    pub(super) fn stop(&mut self, sight: &Sight<'_>, member: &Member<'_>) -> bool {
+        if self.room() == 0 {
+            self.has_more = true;
+            return false;
+        }
+        if !self.stopped.insert(member.task.id) {
+            return false;
+        }
+        self.stop.push(ServiceStop {
+            task: member.task.id,
+            reason: words::stop_reason(sight, member),
+            is_failure: member.standing == Standing::Unhealthy,
+        });
+        true
+    }
+
+    pub(super) fn into_step(mut self, sight: &Sight<'_>) -> ServiceStep {
+        words::moves(sight, &mut self);
+        let service = sight.service;
+        let over = |topic: &Topic| !self.topics.contains(topic) && self.is_over(sight, *topic);
+        let settled: BTreeSet<Topic> = service.said.iter().map(|said| said.topic).collect();
+        let settled = settled.into_iter().filter(over).collect();
+        let again = self.topics.contains(&Topic::SteadyState);
+        if again {
+            self.look_at(Some(self.say_again_at(sight)));
+        }
+        let later = self.look_at.map(|at| at.max(sight.now.plus_ms(1)));
+        let at_once = self.is_turning_back || self.has_more || self.recovers;
+        ServiceStep {
+            key: service.key.clone(),
+            seen_steps: service.steps,
+            seen_changes: service.changes,
+            seen_losses: service.losses,
+            start: self.start,
+            stop: self.stop,
+            turns: self.turns,
+            events: self.events,
+            settled,
+            look_at: if at_once { Some(sight.now) } else { later },
+            wants_room: self.wants_room,
+        }
+    }
+
+    /// Whether what was said about the topic holds no more, so that the same may be said as news.
+    fn is_over(&self, sight: &Sight<'_>, topic: Topic) -> bool {
+        let wanted = sight.service.spec.desired_count;
+        let primary = sight.service.primary();
+        match topic {
+            Topic::SteadyState => true,
+            Topic::Placement => !self.start.is_empty() || sight.staying().count() as u64 >= wanted,
+            Topic::StartImpaired => primary.is_none_or(|one| one.failed_in_row == 0),
+            Topic::Blocked => !self.start.is_empty() || !self.stop.is_empty() || sight.is_steady(),
+        }
+    }
+
+    /// The steady state is announced again when the last time is long ago.
+    fn say_again_at(&self, sight: &Sight<'_>) -> Millis {
+        let steady = |topic: Topic| topic == Topic::SteadyState;
+        let is_said_now = self.events.iter().any(|one| one.topic.is_some_and(steady));
+        let before = sight.service.said.iter().find(|said| steady(said.topic));
+        let last = before.filter(|_| !is_said_now);
+        last.map_or(sight.now, |said| said.at).plus_ms(SAY_AGAIN_MS)
+    }
+}

@@ -1,0 +1,37 @@
+//! What holds of the service scheduler whatever happens to tasks and instances: a fleet that fails at random, and a judge that counts
+//! tasks one by one. A failure prints the least story that shows it.
+#![allow(clippy::unwrap_used)]
+
+mod fleet;
+
+use fleet::{Fleet, Happening, happening};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn decisions_keep_the_bounds_and_come_to_an_end(story in vec(happening(), 1..40)) {
+        let mut fleet = Fleet::new();
+        for happening in &story {
+            fleet.go(happening)?;
+        }
+    }
+
+    #[test]
+    fn when_faults_end_services_come_to_rest(story in vec(happening(), 1..25)) {
+        let mut fleet = Fleet::new();
+        for happening in &story {
+            fleet.go(happening)?;
+        }
+        fleet.recover();
+        // The longest gap after failures.
+        fleet.go(&Happening::Wait { ms: 27 * 60 * 1000 })?;
+        for _ in 0..20 {
+            fleet.go(&Happening::AllWell)?;
+            fleet.go(&Happening::Wait { ms: 45_000 })?;
+        }
+        fleet.is_at_rest()?;
+    }
+}

@@ -1,0 +1,165 @@
+//! Commands about services, for logs of anything: few names and small counts, so that they meet.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use quorate_core::Command;
+use quorate_core::Millis;
+use quorate_core::command::{
+    NewDeployment, NewEvent, NewService, ServiceStart, ServiceStep, ServiceStop, ServiceUpdate,
+    Turn,
+};
+use quorate_core::documents::{Document, PauseHook, RevisionSpec, Scheduling, ServiceSpec, Stage};
+use quorate_core::ids::{DeploymentId, ServiceKey};
+use quorate_core::state::Topic;
+
+use super::{cluster, definition, new_task, task};
+
+fn key() -> impl Strategy<Value = ServiceKey> {
+    (cluster(), select(vec!["web", "log"])).prop_map(|(cluster, name)| ServiceKey {
+        cluster,
+        name: name.parse().unwrap(),
+    })
+}
+
+fn deployment() -> impl Strategy<Value = DeploymentId> {
+    (1_u64..5).prop_map(DeploymentId)
+}
+
+fn deploy() -> impl Strategy<Value = NewDeployment> {
+    (deployment(), definition()).prop_map(|(id, definition)| NewDeployment {
+        id,
+        document: Document::default(),
+        spec: RevisionSpec {
+            definition,
+            launch_type: "EXTERNAL".into(),
+        },
+    })
+}
+
+fn spec() -> impl Strategy<Value = ServiceSpec> {
+    (0_u64..4, any::<bool>()).prop_map(|(desired_count, is_daemon)| ServiceSpec {
+        scheduling: if is_daemon {
+            Scheduling::Daemon
+        } else {
+            Scheduling::Replica
+        },
+        desired_count,
+        minimum_percent: 100,
+        maximum_percent: 200,
+        hooks: vec![PauseHook {
+            stages: Stage::ALL.to_vec(),
+            timeout_ms: 1000,
+            rolls_back: is_daemon,
+        }],
+        ..ServiceSpec::default()
+    })
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    let fail = (deployment(), any::<bool>()).prop_map(|(deployment, tripped)| Turn::Fail {
+        deployment,
+        reason: "failed".into(),
+        tripped,
+    });
+    let back = (deployment(), deployment()).prop_map(|(from, to)| Turn::RollBack {
+        from,
+        to,
+        reason: "failed".into(),
+        back_reason: "back".into(),
+    });
+    prop_oneof![
+        (0_u64..4).prop_map(Turn::Want),
+        deployment().prop_map(Turn::Recover),
+        deployment().prop_map(Turn::Complete),
+        deployment().prop_map(Turn::Retire),
+        fail,
+        back,
+        (deployment(), select(Stage::ALL.to_vec()))
+            .prop_map(|(deployment, stage)| Turn::Pause { deployment, stage }),
+        deployment().prop_map(Turn::TimeOut),
+        Just(Turn::End),
+    ]
+}
+
+/// Steps that nobody decided: most are refused, and those that are not must leave the state whole.
+fn step() -> impl Strategy<Value = ServiceStep> {
+    let start =
+        (deployment(), new_task()).prop_map(|(deployment, task)| ServiceStart { deployment, task });
+    let stop = (task(), any::<bool>()).prop_map(|(task, is_failure)| ServiceStop {
+        task,
+        reason: "stopped".into(),
+        is_failure,
+    });
+    let event =
+        option::of(select(vec![Topic::SteadyState, Topic::Blocked])).prop_map(|topic| NewEvent {
+            topic,
+            message: "said".into(),
+        });
+    let counts = (1_u64..4, 0_u64..3, 0_u64..3);
+    let parts = (
+        key(),
+        counts,
+        vec(start, 0..2),
+        vec(stop, 0..2),
+        vec(turn(), 0..3),
+        vec(event, 0..3),
+        option::of(0_u64..10_000),
+    );
+    parts.prop_map(
+        |(key, (seen_steps, seen_changes, seen_losses), start, stop, turns, events, look_at)| {
+            ServiceStep {
+                key,
+                seen_steps,
+                seen_changes,
+                seen_losses,
+                start,
+                stop,
+                turns,
+                events,
+                settled: vec![Topic::SteadyState],
+                look_at: look_at.map(Millis),
+                wants_room: false,
+            }
+        },
+    )
+}
+
+pub(super) fn command() -> impl Strategy<Value = Command> {
+    let create = (key(), spec(), deploy(), 0_u8..2).prop_map(|(key, spec, deploy, fingerprint)| {
+        Command::CreateService(Box::new(NewService {
+            key,
+            document: Document::default(),
+            spec,
+            deploy: Some(deploy),
+            tags: Vec::new(),
+            created_by: String::new(),
+            fingerprint: [fingerprint; 32],
+        }))
+    });
+    let update = (key(), 1_u64..3, spec(), option::of(deploy())).prop_map(
+        |(key, seen_updates, spec, deploy)| {
+            Command::UpdateService(Box::new(ServiceUpdate {
+                key,
+                seen_updates,
+                document: Document::default(),
+                spec,
+                deploy,
+            }))
+        },
+    );
+    prop_oneof![
+        3 => create,
+        2 => update,
+        1 => (key(), any::<bool>()).prop_map(|(service, force)| Command::DeleteService { service, force }),
+        1 => (deployment(), any::<bool>())
+            .prop_map(|(deployment, is_rollback)| Command::StopDeployment { deployment, is_rollback }),
+        1 => (deployment(), any::<bool>()).prop_map(|(deployment, is_rollback)| Command::ContinueDeployment {
+            deployment, hook: "PRE_SCALE_UP-1".into(), is_rollback,
+        }),
+        6 => step().prop_map(|step| Command::StepService(Box::new(step))),
+        1 => (vec(task(), 0..3), option::of(1_u64..100_000))
+            .prop_map(|(tasks, for_ms)| Command::ProtectTasks { tasks, for_ms }),
+    ]
+}
