@@ -170,6 +170,8 @@ async fn stages(cluster: &Cluster, plan: &Plan) -> Result<(), Breach> {
         .await?;
     rest(cluster, plan.liveness()).await?;
     workload::last_look(gate.as_ref(), cluster.history()).await;
+    // A duty may have come due meanwhile, and one node be a moment behind another.
+    rest(cluster, plan.liveness()).await?;
     cluster.looking().settle()
 }
 
