@@ -153,6 +153,36 @@ impl Ecs {
         self.describe("DescribeTasks", "tasks", tasks).await
     }
 
+    /// The description of a service.
+    ///
+    /// # Panics
+    /// If the call fails or the service is missing.
+    pub async fn service(&self, name: &str) -> Value {
+        let body = json!({"cluster": CLUSTER, "services": [name]});
+        let mut described = self.call_safely("DescribeServices", body).await;
+        assert_eq!(described["failures"], json!([]), "DescribeServices");
+        described["services"][0].take()
+    }
+
+    /// Descriptions of every task of a service that is to run.
+    ///
+    /// # Panics
+    /// If a call fails.
+    pub async fn service_tasks(&self, name: &str) -> Vec<Value> {
+        let body = json!({"cluster": CLUSTER, "serviceName": name});
+        let listed = self.call_safely("ListTasks", body).await;
+        let arns = listed["taskArns"].clone();
+        if arns == json!([]) {
+            return Vec::new();
+        }
+        let body = json!({"cluster": CLUSTER, "tasks": arns});
+        let mut described = self.call_safely("DescribeTasks", body).await;
+        match described["tasks"].take() {
+            Value::Array(all) => all,
+            other => panic!("DescribeTasks: {other}"),
+        }
+    }
+
     /// Descriptions of every instance of the cluster.
     ///
     /// # Panics

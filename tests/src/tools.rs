@@ -1,7 +1,8 @@
 //! Programs that are not ours: the aws CLI, Python with boto3, docker, curl. Each is found or the test fails.
 
+use std::io;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use quorate_chaos::cluster::{Cluster, REGION};
 use serde_json::Value;
@@ -92,6 +93,48 @@ impl Aws {
 /// If it fails.
 #[must_use]
 pub fn python(cluster: &Cluster, node: &str, program: &str, arguments: &[&str]) -> String {
+    let output = python_command(cluster, node, program, arguments).output();
+    printed(program, output)
+}
+
+/// A Python program with boto3 that watches beside a test, as a user of one node, until it is told that it has seen enough.
+#[derive(Debug)]
+pub struct Watcher {
+    program: String,
+    process: Child,
+}
+
+impl Watcher {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    pub fn start(cluster: &Cluster, node: &str, program: &str, arguments: &[&str]) -> Self {
+        let mut command = python_command(cluster, node, program, arguments);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let process = command.spawn();
+        Self {
+            program: program.to_owned(),
+            process: process.unwrap_or_else(|error| panic!("python: {error}")),
+        }
+    }
+
+    /// Ends its standard input, and gives what it printed.
+    ///
+    /// # Panics
+    /// If it failed.
+    #[must_use]
+    pub fn finish(mut self) -> String {
+        drop(self.process.stdin.take());
+        printed(&self.program, self.process.wait_with_output())
+    }
+}
+
+fn python_command(cluster: &Cluster, node: &str, program: &str, arguments: &[&str]) -> Command {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("clients")
         .join(program);
@@ -100,9 +143,11 @@ pub fn python(cluster: &Cluster, node: &str, program: &str, arguments: &[&str]) 
         .arg(path)
         .args(arguments)
         .envs(environment(cluster, node));
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("python: {error}"));
+    command
+}
+
+fn printed(program: &str, output: io::Result<Output>) -> String {
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success(),

@@ -24,8 +24,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The label that an agent puts on every container.
 const TASK_LABEL: &str = "org.quorate.task-arn";
 
-/// Ends every process that works under the cluster's directory or was told of it. Gives how many are still there.
+/// Ends every process that works under the directory of a cluster or was told of it. Gives how many are still there.
 pub(super) fn end_processes(directory: &Path) -> usize {
+    end_within(directory, GUARD_LIMIT)
+}
+
+/// Ends every process that works under the directory of an agent or was told of it, as a machine without power does: all at once, so that
+/// nobody is left to write down how the others ended. Gives how many are still there.
+pub(super) fn end_machine(directory: &Path) -> usize {
+    end_within(directory, Duration::ZERO)
+}
+
+/// What guards a task has `guard_limit` to end by itself.
+fn end_within(directory: &Path, guard_limit: Duration) -> usize {
     let start = Instant::now();
     loop {
         let tasks = working_under(directory);
@@ -34,7 +45,7 @@ pub(super) fn end_processes(directory: &Path) -> usize {
         if left.is_empty() || start.elapsed() > KILL_LIMIT {
             return left.len();
         }
-        let doomed: &[ProcessId] = if start.elapsed() < GUARD_LIMIT {
+        let doomed: &[ProcessId] = if start.elapsed() < guard_limit {
             &tasks
         } else {
             &left

@@ -231,6 +231,22 @@ impl Cluster {
         self.gone(name, STOP_LIMIT)
     }
 
+    /// Ends an agent together with all that it runs as processes, as a power failure of its machine would (SIGKILL). Containers are the
+    /// engine's, and stay.
+    ///
+    /// # Errors
+    /// See [`ClusterError`]; [`ClusterError::LeftBehind`] where something cannot be ended.
+    pub fn kill_machine(&mut self, agent: &str) -> Result<(), ClusterError> {
+        self.kill(agent)?;
+        let folder = self.member(agent)?.data_dir(&self.directory);
+        match leftovers::end_machine(&folder) {
+            0 => Ok(()),
+            left => Err(ClusterError::LeftBehind {
+                what: format!("{left} processes of {agent}"),
+            }),
+        }
+    }
+
     /// Asks a member to stop (SIGTERM) and waits until it has.
     ///
     /// # Errors

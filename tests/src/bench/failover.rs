@@ -189,5 +189,5 @@ fn finish(options: &Options, rounds: &[Round]) -> bool {
             longest(who)
         );
     }
-    conclude(&goals)
+    conclude("etcd", &goals)
 }

@@ -1,6 +1,7 @@
 //! Benchmarks beside a peer: the same load on both in one run, in turns, and the median of the pairs' ratios. Absolute
 //! figures are of the machine and the minute; only the ratios mean something.
 
+pub mod containers;
 mod disk;
 mod etcd;
 pub mod failover;

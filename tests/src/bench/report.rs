@@ -27,8 +27,8 @@ impl Goal {
     }
 }
 
-/// Prints the goals, and gives whether all are met.
-pub(super) fn conclude(goals: &[Goal]) -> bool {
+/// Prints the goals beside a peer, and gives whether all are met.
+pub(super) fn conclude(peer: &str, goals: &[Goal]) -> bool {
     println!();
     for goal in goals {
         let direction = if goal.greater_is_better {
@@ -38,7 +38,7 @@ pub(super) fn conclude(goals: &[Goal]) -> bool {
         };
         let verdict = if goal.is_met() { "met" } else { "MISSED" };
         println!(
-            "{:<4}{:<44}{:>7.2}x etcd's   must be {direction} {:.1}x   {verdict}",
+            "{:<4}{:<44}{:>7.2}x {peer}'s   must be {direction} {:.2}x   {verdict}",
             goal.id, goal.measure, goal.ratio, goal.must
         );
     }

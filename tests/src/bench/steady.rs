@@ -289,7 +289,7 @@ fn finish(options: &Options, name: &str, pairs: &[Pair], goals: &[Goal]) -> bool
         );
         return failures == 0 && goals.iter().all(Goal::is_met);
     }
-    let met = conclude(goals);
+    let met = conclude("etcd", goals);
     if failures > 0 {
         println!("{failures} calls to quorate failed: a rate with failures meets nothing");
     }

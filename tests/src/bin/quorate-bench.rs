@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use quorate_tests::bench::{Options, failover, steady};
+use quorate_tests::bench::{Options, containers, failover, steady};
 use quorate_tests::harness::quorate_binary;
 
 /// A benchmark ran, but not every goal was met.
@@ -11,7 +11,7 @@ const GOALS_MISSED: u8 = 1;
 /// A benchmark could not run.
 const DID_NOT_RUN: u8 = 3;
 
-/// Measures Quorate beside etcd, in one run, on one machine.
+/// Measures Quorate beside etcd or Docker Swarm, in one run, on one machine.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -30,6 +30,8 @@ enum Benchmark {
     Reads(How),
     /// The time without service after kill -9 of the leader, beside etcd's
     Failover(How),
+    /// Services of 20, 50 and 100 real containers, beside Docker Swarm's and `docker run`
+    Containers(How),
 }
 
 #[derive(Args, Debug)]
@@ -40,7 +42,7 @@ struct How {
     /// Print JSON in place of tables
     #[arg(long)]
     json: bool,
-    /// How many pairs (writes, reads) or kills of each (failover)
+    /// How many pairs (writes, reads), kills of each (failover) or services of each size (containers)
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
 }
@@ -62,6 +64,7 @@ async fn main() -> ExitCode {
         Benchmark::Writes(how) => steady::writes(&how.options()).await,
         Benchmark::Reads(how) => steady::reads(&how.options()).await,
         Benchmark::Failover(how) => failover::failover(&how.options()).await,
+        Benchmark::Containers(how) => containers::containers(&how.options()).await,
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

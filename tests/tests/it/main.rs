@@ -6,5 +6,6 @@ mod conformance;
 mod dev;
 mod failover;
 mod restart;
+mod services;
 mod startup;
 mod tidy;
