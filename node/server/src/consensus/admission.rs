@@ -11,6 +11,7 @@
 //! What this leaves open: what was lost within about a second of its being promised.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -173,14 +174,11 @@ pub(super) fn objection(
 ) -> Option<String> {
     let Asker { node, store, found } = asker;
     if let Some(record) = state.node(*node).filter(|record| record.store != *store) {
-        return Some(known_otherwise(*node, record.store));
+        return Some(known_otherwise(*node, &record.store));
     }
     let witnessed = witnessed?;
     if witnessed.store_id != store.to_string() {
-        return Some(format!(
-            "node {node} is known with another store, {}",
-            witnessed.store_id
-        ));
+        return Some(known_otherwise(*node, &witnessed.store_id));
     }
     let loss = found.falls_short_of(witnessed)?;
     Some(format!(
@@ -188,7 +186,7 @@ pub(super) fn objection(
     ))
 }
 
-fn known_otherwise(node: NodeId, known: StoreId) -> String {
+fn known_otherwise(node: NodeId, known: &dyn fmt::Display) -> String {
     format!("node {node} is known with another store, {known}")
 }
 
@@ -220,7 +218,7 @@ pub(super) async fn record(
         let outcome = proposed.map(|proposed| proposed.outcomes.into_iter().next());
         match outcome {
             Ok(Some(Err(Rejection::NodeHasOtherStore { node, known }))) => {
-                return Err(StopReason::Refused(known_otherwise(node, known)));
+                return Err(StopReason::Refused(known_otherwise(node, &known)));
             }
             Ok(_) => return Ok(()),
             Err(error) => tracing::debug!(%error, "this node is not recorded yet"),
