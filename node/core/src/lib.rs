@@ -20,7 +20,7 @@ mod apply;
 pub use apply::apply;
 pub use arn::Realm;
 pub use command::{Applied, Change, Command, Entry, Item, Outcome, Rejection, Reply};
-pub use duties::{Heard, Policy, duties};
+pub use duties::{Heard, Move, Policy, duties, plan_moves};
 pub use mint::Mint;
 pub use placement::{Plan, Problem, place};
 pub use state::State;

@@ -97,8 +97,10 @@ impl Desk<'_> {
         for (id, mut instance) in changed {
             instance.change_count += 1;
             clusters.insert(instance.cluster.clone());
+            let before = self.state.instance(&id).cloned();
             self.state.put_instance(instance);
             self.touch(Change::Instance(id));
+            self.welcome(before.as_ref(), id);
         }
         for cluster in &clusters {
             self.stir_followers(cluster);

@@ -25,6 +25,7 @@ impl Desk<'_> {
         } else {
             by_token
         };
+        let before = known.and_then(|id| self.state.instance(&id).cloned());
         let instance = match known {
             // Its id was minted for another before: it comes again, and is minted the next.
             None if self.state.instance(&new.id).is_some() => {
@@ -37,9 +38,11 @@ impl Desk<'_> {
             id: instance.id,
             incarnation: instance.incarnation,
         };
-        self.touch(Change::Instance(instance.id));
+        let id = instance.id;
+        self.touch(Change::Instance(id));
         self.state.put_instance(instance);
         self.stir_followers(&new.cluster);
+        self.welcome(before.as_ref(), id);
         Ok(reply)
     }
 

@@ -3,6 +3,7 @@
 //! A command either fits and is carried out whole, or is rejected and changes nothing.
 
 mod attributes;
+mod balance;
 mod clusters;
 mod definitions;
 mod instances;

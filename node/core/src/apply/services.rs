@@ -5,8 +5,8 @@ use crate::command::{Change, NewDeployment, NewService, Rejection, Reply, Servic
 use crate::documents::Scheduling;
 use crate::ids::{DefinitionId, DeploymentId, ServiceKey, TaskId};
 use crate::state::{
-    DefinitionStatus, Deployment, ROLLOUTS_KEPT, Revision, Rollout, RolloutStatus, Service,
-    ServiceDeployment, ServiceStatus, TaskStatus,
+    Balance, DefinitionStatus, Deployment, ROLLOUTS_KEPT, Revision, Rollout, RolloutStatus,
+    Service, ServiceDeployment, ServiceStatus, TaskStatus,
 };
 use crate::time::Millis;
 
@@ -67,6 +67,7 @@ impl Desk<'_> {
             losses: 0,
             look_at: Some(self.now),
             wants_room: false,
+            balance: Balance::default(),
         }
     }
 

@@ -48,6 +48,8 @@ impl Desk<'_> {
             step.look_at
         };
         service.wants_room = step.wants_room;
+        service.balance.crowd = step.crowd;
+        service.balance.is_stirred = false;
         service.steps += 1;
         self.touch(Change::Service(step.key.clone()));
         self.state.put_service(service);
@@ -91,7 +93,8 @@ impl Desk<'_> {
             !live.any(|task| task.service.as_ref().is_some_and(|m| m.deployment == *id))
         };
         match turn {
-            Turn::Want(_) => true,
+            Turn::Want(_) | Turn::EndMove => true,
+            Turn::Move(moving) => self.may_leave(service, moving),
             Turn::Recover(id) | Turn::Complete(id) | Turn::TimeOut(id) => is_listed(id),
             Turn::Fail { deployment, .. } => is_listed(deployment),
             Turn::Pause { deployment, stage } => {
@@ -126,6 +129,8 @@ impl Desk<'_> {
             } => self.roll_back(service, (*from, *to), reason, back_reason),
             Turn::Pause { deployment, stage } => self.pause(service, *deployment, *stage),
             Turn::TimeOut(id) => self.time_out(*id),
+            Turn::Move(moving) => self.begin_move(service, *moving),
+            Turn::EndMove => service.balance.moving = None,
             Turn::Retire(id) => service.deployments.retain(|one| one.id != *id),
             Turn::End => {
                 service.status = ServiceStatus::Inactive;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::NewTask;
 use crate::documents::{Document, RevisionSpec, ServiceSpec, Stage, Tags};
 use crate::ids::{DeploymentId, ServiceKey, TaskId};
-use crate::state::Topic;
+use crate::state::{Crowd, Moving, Topic};
 use crate::time::Millis;
 
 /// CreateService.
@@ -78,6 +78,9 @@ pub struct ServiceStep {
     pub look_at: Option<Millis>,
     /// Whether a task found no room.
     pub wants_room: bool,
+    /// What instance would let it spread its tasks better.
+    #[serde(default)]
+    pub crowd: Crowd,
 }
 
 /// A task that a service starts.
@@ -138,6 +141,10 @@ pub enum Turn {
     },
     /// Nobody said in time how it goes on: its pauses end.
     TimeOut(DeploymentId),
+    /// A task is started to replace another that is not spread as well.
+    Move(Moving),
+    /// The move under way is over.
+    EndMove,
     /// It has no tasks any more and leaves `deployments[]`.
     Retire(DeploymentId),
     /// The service was deleted and has no tasks any more.

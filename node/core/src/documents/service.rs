@@ -224,6 +224,17 @@ impl ServiceSpec {
         hundredfold.div_ceil(100)
     }
 
+    /// Whether rebalancing can be ENABLED for it: ECS starts and stops its tasks, one more than wanted may run, and they are spread
+    /// before anything else is asked of their places.
+    #[must_use]
+    pub fn can_rebalance(&self) -> bool {
+        let first = self.strategies.first();
+        self.scheduling == Scheduling::Replica
+            && self.controller == Controller::Ecs
+            && self.maximum_percent > 100
+            && first.is_none_or(|strategy| strategy.kind == "spread")
+    }
+
     /// Most tasks that a start may lead to: `floor(desired x maximum / 100)`.
     #[must_use]
     pub fn running_max(&self) -> u64 {

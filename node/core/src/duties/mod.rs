@@ -16,6 +16,8 @@ use crate::mint::Mint;
 use crate::state::State;
 use crate::time::Millis;
 
+pub use services::{Move, plan_moves};
+
 /// Settings of the duties; the same on every node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
@@ -27,6 +29,8 @@ pub struct Policy {
     pub stop_grace_ms: u64,
     /// How long STOPPED tasks stay visible. ECS: at least an hour.
     pub stopped_kept_ms: u64,
+    /// How many tasks, of all services together, begin to be moved within a minute to be spread better; 0: none ever.
+    pub moves_per_minute: u64,
 }
 
 impl Default for Policy {
@@ -36,6 +40,7 @@ impl Default for Policy {
             lost_after_ms: 60_000,
             stop_grace_ms: 120_000,
             stopped_kept_ms: 3_600_000,
+            moves_per_minute: 10,
         }
     }
 }
@@ -79,6 +84,6 @@ pub fn duties(
     let now = now.max(state.now());
     let mut owed = instances::owed(state, heard, policy);
     owed.extend(tasks::owed(state, policy, now));
-    services::owe(state, now, mint, &mut owed);
+    services::owe(state, policy, now, mint, &mut owed);
     owed
 }

@@ -39,6 +39,16 @@ pub fn place(problem: &Problem<'_>) -> Plan {
     Plan { placed, refused }
 }
 
+/// Where the next task goes, if anywhere. Nobody is asked why not.
+pub(crate) fn place_next(problem: &Problem<'_>) -> Option<Placement> {
+    let one = Problem {
+        count: 1,
+        ..*problem
+    };
+    let placed = walk::place(&one).unwrap_or_else(|| scan::place(&one));
+    placed.into_iter().next()
+}
+
 /// Whether one task fits on one instance that the caller chose (StartTask), and with which ports. Strategies have no say in it.
 pub fn place_on(
     problem: &Problem<'_>,

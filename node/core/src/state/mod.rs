@@ -2,6 +2,7 @@
 //!
 //! All tables are persistent maps: a clone costs a few pointers, so that a reader keeps its view while `apply` goes on.
 
+mod balance;
 mod check;
 mod cluster;
 mod definition;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use serde::{Deserialize, Serialize};
 
+pub use balance::{Balance, Crowd, MOVES_WINDOW_MS, Moving};
 pub use check::{Invariant, Violation};
 pub use cluster::{Cluster, ClusterStatus};
 pub use definition::{DefinitionStatus, FamilyRecord, TaskDefinition};
@@ -91,6 +93,10 @@ pub(crate) struct Indexes {
     pub(crate) looks: Set<(Millis, ServiceKey)>,
     /// Services that follow the instances of their cluster.
     pub(crate) followers: Set<ServiceKey>,
+    /// When moves of tasks began, each with its service.
+    pub(crate) moves: Set<(Millis, ServiceKey)>,
+    /// Services that an instance more could help to spread better, and do not know of one yet.
+    pub(crate) movers: Set<(ClusterName, Crowd, ServiceKey)>,
     /// Deployments by service, in the order in which they were asked for.
     pub(crate) deployments_by_service: Set<(ServiceKey, Millis, DeploymentId)>,
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Balance;
 use crate::documents::{Document, Scheduling, ServiceSpec, Tags};
 use crate::ids::{DefinitionId, DeploymentId, ServiceKey};
 use crate::time::Millis;
@@ -92,6 +93,8 @@ pub enum Topic {
     StartImpaired,
     /// Percentages or protection leave no next step.
     Blocked,
+    /// Tasks are being moved to where they are better spread.
+    Rebalancing,
 }
 
 /// Something said lately that is not to be said again.
@@ -159,6 +162,9 @@ pub struct Service {
     pub look_at: Option<Millis>,
     /// Placement found no room for it: it is looked at as soon as there is more.
     pub wants_room: bool,
+    /// How its tasks are spread.
+    #[serde(default)]
+    pub balance: Balance,
 }
 
 impl Service {

@@ -10,7 +10,7 @@ const FIRST: TaskId = TaskId::from_u128(0);
 const LAST: TaskId = TaskId::from_u128(u128::MAX);
 
 /// No service of the cluster comes before this key.
-fn least(cluster: &ClusterName) -> ServiceKey {
+pub(super) fn least_service(cluster: &ClusterName) -> ServiceKey {
     ServiceKey {
         cluster: cluster.clone(),
         name: "-".parse().expect("a hyphen is a name, and the least"),
@@ -34,7 +34,7 @@ impl State {
         &'a self,
         cluster: &'a ClusterName,
     ) -> impl Iterator<Item = &'a Service> {
-        let from = self.services.range(least(cluster)..);
+        let from = self.services.range(least_service(cluster)..);
         from.take_while(move |(key, _)| key.cluster == *cluster)
             .map(|(_, service)| service.as_ref())
     }
@@ -68,7 +68,7 @@ impl State {
         &'a self,
         cluster: &'a ClusterName,
     ) -> impl Iterator<Item = &'a Service> {
-        let from = self.index.followers.range(least(cluster)..);
+        let from = self.index.followers.range(least_service(cluster)..);
         from.take_while(move |key| key.cluster == *cluster)
             .filter_map(|key| self.service(key))
     }
@@ -112,7 +112,9 @@ impl State {
 
     pub(crate) fn put_service(&mut self, service: Service) {
         let key = service.key.clone();
-        if let Some(at) = self.service(&key).and_then(|old| old.look_at) {
+        let before = self.services.get(&key).map(Arc::clone);
+        self.index_balance(before.as_deref(), &service);
+        if let Some(at) = before.and_then(|old| old.look_at) {
             self.index.looks.remove_mut(&(at, key.clone()));
         }
         if let Some(at) = service.look_at {

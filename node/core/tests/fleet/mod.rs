@@ -293,6 +293,7 @@ impl Fleet {
                 threshold: Threshold::Count(3),
                 reset_on_healthy_task: true,
             },
+            rebalances: !desired.is_multiple_of(3),
             hooks: hooks(percent, desired),
             ..ServiceSpec::default()
         };

@@ -2,6 +2,7 @@
 
 use quorate_core::Command;
 use quorate_core::command::{ServiceStep, Turn};
+use quorate_core::state::Crowd;
 
 use super::words::{readable, short};
 
@@ -41,6 +42,9 @@ fn of_step(step: &ServiceStep) -> String {
     if step.wants_room {
         lines.push("wants room".to_owned());
     }
+    if step.crowd != Crowd::None {
+        lines.push(format!("waits for a new {:?}", step.crowd).to_lowercase());
+    }
     let look = step
         .look_at
         .map_or("at a change".to_owned(), |at| format!("at {}", at.0));
@@ -63,6 +67,8 @@ fn of_turn(turn: &Turn) -> String {
         Turn::RollBack { from, to, .. } => format!("{from} is rolled back to {to}"),
         Turn::Pause { deployment, stage } => format!("{deployment} waits at {}", stage.as_str()),
         Turn::TimeOut(id) => format!("{id} has waited long enough"),
+        Turn::Move(moving) => format!("moves {} to {}", short(&moving.from), short(&moving.to)),
+        Turn::EndMove => "ends its move".to_owned(),
         Turn::Retire(id) => format!("{id} retires"),
         Turn::End => "ends".to_owned(),
     }

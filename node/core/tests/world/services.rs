@@ -12,7 +12,7 @@ use quorate_core::command::{
 };
 use quorate_core::documents::{Document, PauseHook, RevisionSpec, Scheduling, ServiceSpec, Stage};
 use quorate_core::ids::{DeploymentId, ServiceKey};
-use quorate_core::state::Topic;
+use quorate_core::state::{Crowd, Moving, Topic};
 
 use super::{cluster, definition, new_task, task};
 
@@ -48,6 +48,7 @@ fn spec() -> impl Strategy<Value = ServiceSpec> {
         desired_count,
         minimum_percent: 100,
         maximum_percent: 200,
+        rebalances: !is_daemon,
         hooks: vec![PauseHook {
             stages: Stage::ALL.to_vec(),
             timeout_ms: 1000,
@@ -79,6 +80,8 @@ fn turn() -> impl Strategy<Value = Turn> {
         (deployment(), select(Stage::ALL.to_vec()))
             .prop_map(|(deployment, stage)| Turn::Pause { deployment, stage }),
         deployment().prop_map(Turn::TimeOut),
+        (task(), task()).prop_map(|(from, to)| Turn::Move(Moving { from, to })),
+        Just(Turn::EndMove),
         Just(Turn::End),
     ]
 }
@@ -121,6 +124,7 @@ fn step() -> impl Strategy<Value = ServiceStep> {
                 settled: vec![Topic::SteadyState],
                 look_at: look_at.map(Millis),
                 wants_room: false,
+                crowd: Crowd::Instance,
             }
         },
     )

@@ -1,15 +1,15 @@
 //! How a deployment's tasks are placed and made ready: what they need, where they go, and what is said if nowhere.
 
 use super::plan::Plan;
-use super::sight::Sight;
+use super::sight::{Member, Sight};
 use super::words;
 use crate::command::ServiceStart;
-use crate::documents::{Document, Launch, Overrides, Propagation, Tag, Tags};
-use crate::ids::InstanceId;
+use crate::documents::{Document, Launch, Overrides, Propagation, ServiceSpec, Tag, Tags};
+use crate::ids::{InstanceId, TaskId};
 use crate::mint::Mint;
 use crate::placement::{
     Constraint, Facts, Need, Order, Placement, Problem, Refusal, Refused, RuleError, Rules,
-    Strategy, place, place_on,
+    Strategy, place, place_next, place_on,
 };
 use crate::state::{Deployment, Instance, Revision, Service, TaskDefinition, Topic};
 
@@ -81,17 +81,21 @@ fn rules(service: &Service, definition: &TaskDefinition) -> Result<Rules, RuleEr
     let spec = &service.spec;
     let constraints = spec.constraints.iter();
     let constraints = constraints.map(|one| Constraint::parse(&one.kind, &one.expression));
-    let strategies = spec.strategies.iter();
-    let strategies = strategies.map(|one| Strategy::parse(&one.kind, &one.field));
-    let mut strategies: Vec<Strategy> = strategies.collect::<Result<_, _>>()?;
-    if strategies.is_empty() {
-        strategies = Strategy::of_services();
-    }
     Rules::new(
         &definition.spec,
         constraints.collect::<Result<_, _>>()?,
-        strategies,
+        strategies(spec)?,
     )
+}
+
+/// The strategies of the service, or ECS's where it names none.
+pub(super) fn strategies(spec: &ServiceSpec) -> Result<Vec<Strategy>, RuleError> {
+    if spec.strategies.is_empty() {
+        return Ok(Strategy::of_services());
+    }
+    let strategies = spec.strategies.iter();
+    let strategies = strategies.map(|one| Strategy::parse(&one.kind, &one.field));
+    strategies.collect()
 }
 
 /// What lots are drawn with, where any are.
@@ -184,6 +188,40 @@ pub(super) fn place_each(
         no_room(sight, plan, &refused);
     }
     plan.start.len() - before
+}
+
+/// The first of `candidates` that placement, asked where it would go if it were gone from its group, puts where it is better off; and
+/// that place. What the task holds it goes on holding: it is stopped last.
+pub(super) fn place_better<'s>(
+    sight: &Sight<'s>,
+    deployment: &Deployment,
+    candidates: Vec<&Member<'s>>,
+    is_better: impl Fn(&Member<'_>, &Instance) -> bool,
+    mint: &mut Mint,
+) -> Option<(TaskId, Placement)> {
+    let kind = Kind::of(sight, deployment)?;
+    candidates.into_iter().find_map(|member| {
+        let fork = sight.state.without(member.task.id);
+        let mut problem = kind.problem(sight, 1, mint);
+        problem.state = &fork;
+        let placed = place_next(&problem)?;
+        let instance = sight.state.instance(&placed.instance)?;
+        is_better(member, instance).then_some((member.task.id, placed))
+    })
+}
+
+/// Starts one task where `placed` says.
+pub(super) fn start_at(
+    sight: &Sight<'_>,
+    plan: &mut Plan,
+    deployment: &Deployment,
+    placed: &Placement,
+    mint: &mut Mint,
+) -> Option<TaskId> {
+    let start = Kind::of(sight, deployment)?.start(sight, placed, mint);
+    let id = start.task.id;
+    plan.start.push(start);
+    Some(id)
 }
 
 /// Which instances the deployment's tasks are meant for: those with the attributes it requires that satisfy its constraints, whatever

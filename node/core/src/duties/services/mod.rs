@@ -2,9 +2,11 @@
 //! before it lead to.
 //!
 //! A look is pure: [`Sight`] is what is there, [`replica`] and [`daemon`] say what should move, [`progress`] what becomes of
-//! deployments, [`words`] what is said. `apply` carries a step out whole, or refuses it when the service moved meanwhile.
+//! deployments, [`balance`] what is moved when all is well, [`words`] what is said. `apply` carries a step out whole, or refuses it when the service moved meanwhile.
 
+mod balance;
 mod daemon;
+mod foresee;
 mod launch;
 mod order;
 mod pauses;
@@ -12,9 +14,11 @@ mod plan;
 mod progress;
 mod replica;
 mod sight;
+mod spread;
 mod throttle;
 mod words;
 
+use super::Policy;
 use crate::apply;
 use crate::command::{Command, Entry, Item, ServiceStep};
 use crate::documents::Scheduling;
@@ -22,6 +26,8 @@ use crate::ids::ServiceKey;
 use crate::mint::Mint;
 use crate::state::{ServiceStatus, State};
 use crate::time::Millis;
+
+pub use foresee::{Move, plan_moves};
 
 use plan::Plan;
 use sight::Sight;
@@ -34,7 +40,13 @@ const STEPS_PER_SERVICE: usize = 8;
 const STEPS_PER_LOOK: usize = 64;
 
 /// Adds what services are owed to `owed`, counting on what is owed before.
-pub(super) fn owe(state: &State, now: Millis, mint: &mut Mint, owed: &mut Vec<Command>) {
+pub(super) fn owe(
+    state: &State,
+    policy: &Policy,
+    now: Millis,
+    mint: &mut Mint,
+    owed: &mut Vec<Command>,
+) {
     let mut view = state.clone();
     for command in owed.iter() {
         work_in(&mut view, command, now, mint);
@@ -50,7 +62,7 @@ pub(super) fn owe(state: &State, now: Millis, mint: &mut Mint, owed: &mut Vec<Co
             if owed.len() - before >= STEPS_PER_LOOK {
                 return;
             }
-            let Some(step) = look(&view, &key, now, mint) else {
+            let Some(step) = look(&view, &key, policy, now, mint) else {
                 break;
             };
             let command = Command::StepService(Box::new(step));
@@ -61,10 +73,28 @@ pub(super) fn owe(state: &State, now: Millis, mint: &mut Mint, owed: &mut Vec<Co
 }
 
 /// What is to be done about a service now; `None` if it need not be looked at.
-fn look(state: &State, key: &ServiceKey, now: Millis, mint: &mut Mint) -> Option<ServiceStep> {
+fn look(
+    state: &State,
+    key: &ServiceKey,
+    policy: &Policy,
+    now: Millis,
+    mint: &mut Mint,
+) -> Option<ServiceStep> {
     let service = state.service(key)?;
     service.look_at.filter(|at| *at <= now)?;
-    let sight = Sight::new(state, service, now);
+    decide(state, key, policy, now, mint)
+}
+
+/// What is to be done about a service, due or not.
+fn decide(
+    state: &State,
+    key: &ServiceKey,
+    policy: &Policy,
+    now: Millis,
+    mint: &mut Mint,
+) -> Option<ServiceStep> {
+    let service = state.service(key)?;
+    let sight = Sight::new(state, service, policy, now);
     let mut plan = Plan::default();
     match service.status {
         ServiceStatus::Inactive => {}

@@ -7,7 +7,7 @@ use super::sight::{Member, Sight, Standing};
 use super::words;
 use crate::command::{NewEvent, ServiceStart, ServiceStep, ServiceStop, Turn};
 use crate::ids::TaskId;
-use crate::state::Topic;
+use crate::state::{Crowd, Topic};
 use crate::time::Millis;
 
 /// ECS: the same message is not said again within six hours, unless its cause changed.
@@ -26,6 +26,9 @@ pub(super) struct Plan {
     /// A row of failures ends with this step: what may move is seen after it.
     pub(super) recovers: bool,
     pub(super) wants_room: bool,
+    /// All is as it should be, but perhaps not where it should be.
+    pub(super) is_steady: bool,
+    pub(super) crowd: Crowd,
     stopped: BTreeSet<TaskId>,
     events: Vec<NewEvent>,
     topics: BTreeSet<Topic>,
@@ -69,6 +72,11 @@ impl Plan {
 
     /// Stops a task, unless the step is full or stops it already.
     pub(super) fn stop(&mut self, sight: &Sight<'_>, member: &Member<'_>) -> bool {
+        self.stop_for(member, words::stop_reason(sight, member))
+    }
+
+    /// The same, for a reason of its own.
+    pub(super) fn stop_for(&mut self, member: &Member<'_>, reason: String) -> bool {
         if self.room() == 0 {
             self.has_more = true;
             return false;
@@ -78,7 +86,7 @@ impl Plan {
         }
         self.stop.push(ServiceStop {
             task: member.task.id,
-            reason: words::stop_reason(sight, member),
+            reason,
             is_failure: member.standing == Standing::Unhealthy,
         });
         true
@@ -108,6 +116,7 @@ impl Plan {
             settled,
             look_at: if at_once { Some(sight.now) } else { later },
             wants_room: self.wants_room,
+            crowd: self.crowd,
         }
     }
 
@@ -120,6 +129,7 @@ impl Plan {
             Topic::Placement => !self.start.is_empty() || sight.staying().count() as u64 >= wanted,
             Topic::StartImpaired => primary.is_none_or(|one| one.failed_in_row == 0),
             Topic::Blocked => !self.start.is_empty() || !self.stop.is_empty() || sight.is_steady(),
+            Topic::Rebalancing => sight.is_steady(),
         }
     }
 

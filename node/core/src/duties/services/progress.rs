@@ -59,7 +59,11 @@ pub(super) fn turns(sight: &Sight<'_>, plan: &mut Plan) {
         plan.turns.push(Turn::Complete(primary.id));
         plan.say(words::completed(sight, primary.id));
     }
-    if primary.rollout != Rollout::Failed {
+    if primary.rollout == Rollout::Failed {
+        return;
+    }
+    plan.is_steady = true;
+    if !sight.service.is_rebalancing() {
         plan.say_about(sight, Topic::SteadyState, words::steady(sight));
     }
 }

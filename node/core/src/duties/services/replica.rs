@@ -6,7 +6,7 @@
 use super::order;
 use super::plan::Plan;
 use super::sight::{Member, Sight, Standing};
-use super::{launch, throttle, words};
+use super::{balance, launch, throttle, words};
 use crate::mint::Mint;
 use crate::state::{Deployment, Task, Topic};
 
@@ -19,11 +19,13 @@ pub(super) fn moves(sight: &Sight<'_>, plan: &mut Plan, mint: &mut Mint) {
     let short = if plan.has_more { 0 } else { missing - started };
     let surplus = staying.saturating_sub(spec.desired_count);
     let mut healthy = sight.healthy_count();
+    let surplus = balance::go_on(sight, plan, surplus, &mut healthy);
     let too_many = order::first(sight, sight.staying(), surplus);
     stop(sight, plan, too_many, &mut healthy);
     replace(sight, plan, short, &mut healthy, |_| false);
     tell_if_blocked(sight, plan, short, surplus);
     plan.look_at(sight.next_turn());
+    balance::begin(sight, plan, mint);
 }
 
 /// Starts as many of `missing` tasks as may be started and can be placed.

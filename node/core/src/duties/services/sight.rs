@@ -3,6 +3,7 @@
 use super::plan::Plan;
 use super::{daemon, pauses, replica};
 use crate::documents::{Controller, Scheduling};
+use crate::duties::Policy;
 use crate::ids::DeploymentId;
 use crate::mint::Mint;
 use crate::state::health::{healthy_at, is_healthy, unhealthy_at};
@@ -57,6 +58,7 @@ impl Member<'_> {
 pub(super) struct Sight<'a> {
     pub(super) state: &'a State,
     pub(super) service: &'a Service,
+    pub(super) policy: &'a Policy,
     pub(super) now: Millis,
     /// The deployment that tasks should be of: PRIMARY, or the one before while PRIMARY waits for its first task.
     pub(super) lead: Option<&'a Deployment>,
@@ -65,7 +67,12 @@ pub(super) struct Sight<'a> {
 }
 
 impl<'a> Sight<'a> {
-    pub(super) fn new(state: &'a State, service: &'a Service, now: Millis) -> Self {
+    pub(super) fn new(
+        state: &'a State,
+        service: &'a Service,
+        policy: &'a Policy,
+        now: Millis,
+    ) -> Self {
         let lead = pauses::lead(state, service);
         let primary = lead.map(|lead| lead.id);
         let member = |task: &'a Task| Member {
@@ -77,6 +84,7 @@ impl<'a> Sight<'a> {
         Self {
             state,
             service,
+            policy,
             now,
             lead,
             members: state.live_tasks_of(&service.key).map(member).collect(),

@@ -60,6 +60,29 @@ pub(super) fn stop_reason(sight: &Sight<'_>, member: &Member<'_>) -> String {
     }
 }
 
+/// The same of one that is stopped because another of the service's tasks was started where it is better placed.
+pub(super) fn moved(sight: &Sight<'_>) -> String {
+    match sight.service.primary() {
+        Some(primary) => format!(
+            "Rebalancing activity initiated by (deployment {})",
+            primary.id
+        ),
+        None => "Rebalancing activity initiated by the service scheduler".to_owned(),
+    }
+}
+
+pub(super) fn rebalancing(sight: &Sight<'_>) -> String {
+    let text =
+        "has started rebalancing its tasks across Availability Zones and container instances.";
+    of(sight, text)
+}
+
+pub(super) fn rebalanced(sight: &Sight<'_>) -> String {
+    let text =
+        "has completed rebalancing its tasks across Availability Zones and container instances.";
+    of(sight, text)
+}
+
 pub(super) fn steady(sight: &Sight<'_>) -> String {
     of(sight, "has reached a steady state.")
 }

@@ -163,7 +163,7 @@ impl Wanted {
         let percent = &self.deployment_configuration;
         let (minimum, maximum) = (percent.minimum_healthy_percent, percent.maximum_percent);
         let grace_s = self.health_check_grace_period_seconds.unwrap_or(0);
-        Ok(ServiceSpec {
+        let mut spec = ServiceSpec {
             scheduling,
             controller: Controller::Ecs,
             desired_count,
@@ -198,7 +198,9 @@ impl Wanted {
                 .iter()
                 .map(Hook::parsed)
                 .collect::<Result<_, _>>()?,
-        })
+        };
+        spec.rebalances = rebalances(&spec, self.availability_zone_rebalancing.as_deref())?;
+        Ok(spec)
     }
 
     fn desired(&self, scheduling: Scheduling) -> Result<u64, Exception> {
@@ -255,10 +257,6 @@ impl Wanted {
                 "deploymentConfiguration.linearConfiguration",
                 !configuration.linear_configuration.is_empty(),
             ),
-            (
-                "availabilityZoneRebalancing ENABLED",
-                self.availability_zone_rebalancing.as_deref() == Some("ENABLED"),
-            ),
         ];
         refuse(&asked)
     }
@@ -302,6 +300,19 @@ fn refuse(asked: &[(&str, bool)]) -> Result<(), Exception> {
     match asked.iter().find(|(_, is_asked)| *is_asked) {
         Some((what, _)) => Err(refusals::unsupported(what)),
         None => Ok(()),
+    }
+}
+
+/// ECS: ENABLED unless the caller says otherwise, for services that can rebalance.
+fn rebalances(spec: &ServiceSpec, said: Option<&str>) -> Result<bool, Exception> {
+    match said {
+        Some("ENABLED") if spec.can_rebalance() => Ok(true),
+        Some("ENABLED") => Err(Exception::invalid_parameter(
+            "Availability Zone rebalancing can only be ENABLED for services with the REPLICA scheduling strategy, the ECS deployment \
+             controller, a maximumPercent above 100 and, if they name any placement strategies, spread as the first of them.",
+        )),
+        Some(_) => Ok(false),
+        None => Ok(spec.can_rebalance()),
     }
 }
 

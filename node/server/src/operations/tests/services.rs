@@ -366,3 +366,80 @@ fn tasks_go_where_the_rules_of_their_service_say() {
     let tasks = desk.ok("ListTasks", json!({"serviceName": "api"}));
     assert_eq!(tasks["taskArns"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn tasks_are_rebalanced_unless_the_service_says_no_or_can_not_be() {
+    let mut desk = steady(json!({}));
+    assert_eq!(
+        described(&mut desk)["availabilityZoneRebalancing"],
+        "ENABLED"
+    );
+    let mut update = |more: Value| {
+        let input = with(json!({"service": "api"}), more);
+        desk.ok("UpdateService", input)["service"].clone()
+    };
+    let off = update(json!({"availabilityZoneRebalancing": "DISABLED"}));
+    assert_eq!(off["availabilityZoneRebalancing"], "DISABLED");
+    assert_eq!(off["deployments"].as_array().unwrap().len(), 1);
+    let scaled = update(json!({"desiredCount": 3}));
+    assert_eq!(scaled["availabilityZoneRebalancing"], "DISABLED");
+    let on = update(json!({"availabilityZoneRebalancing": "ENABLED"}));
+    assert_eq!(on["availabilityZoneRebalancing"], "ENABLED");
+    let full = json!({"service": "api", "deploymentConfiguration": {"maximumPercent": 100}});
+    let (kind, text) = desk.refused("UpdateService", full);
+    assert_eq!(kind, Refused::InvalidParameter);
+    assert!(text.contains("maximumPercent above 100"), "{text}");
+    let can_not_be = [
+        json!({"schedulingStrategy": "DAEMON", "desiredCount": null}),
+        json!({"deploymentConfiguration": {"maximumPercent": 100}}),
+        json!({"placementStrategy": [{"type": "binpack", "field": "memory"}]}),
+        json!({"placementStrategy": [{"type": "random"}]}),
+    ];
+    for (number, more) in can_not_be.into_iter().enumerate() {
+        let name = json!({"serviceName": format!("api{number}")});
+        let made = create(with(more, name));
+        let enabled = with(
+            made.clone(),
+            json!({"availabilityZoneRebalancing": "ENABLED"}),
+        );
+        let (kind, text) = desk.refused("CreateService", enabled);
+        assert_eq!(kind, Refused::InvalidParameter, "{text}");
+        let made = desk.ok("CreateService", made);
+        assert_eq!(made["service"]["availabilityZoneRebalancing"], "DISABLED");
+    }
+}
+
+#[test]
+fn an_instance_that_joins_takes_its_share() {
+    let mut desk = steady(json!({}));
+    desk.instance(2, "default");
+    desk.wait(6_000);
+    desk.all_well();
+    desk.wait(41_000);
+    desk.all_well();
+    desk.wait(0);
+    let events = described(&mut desk)["events"].clone();
+    let messages: Vec<&str> = events
+        .as_array()
+        .unwrap()
+        .iter()
+        .take(5)
+        .map(|one| one["message"].as_str().unwrap())
+        .collect();
+    assert_eq!(messages[0], "(service api) has reached a steady state.");
+    assert!(
+        messages[1].contains("completed rebalancing"),
+        "{messages:?}"
+    );
+    assert!(
+        messages[2].contains("has stopped 1 running tasks"),
+        "{messages:?}"
+    );
+    let tasks = desk.ok("ListTasks", json!({"serviceName": "api"}));
+    assert_eq!(tasks["taskArns"].as_array().unwrap().len(), 2);
+    let there = desk.ok(
+        "ListTasks",
+        json!({"serviceName": "api", "containerInstance": InstanceId::from_u128(2).to_string()}),
+    );
+    assert_eq!(there["taskArns"].as_array().unwrap().len(), 1);
+}
