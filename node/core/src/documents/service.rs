@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::capacity::StrategyItem;
 use crate::ids::DefinitionId;
 
 /// How many tasks a service wants.
@@ -238,6 +239,9 @@ pub struct RevisionSpec {
     pub definition: DefinitionId,
     /// EC2, EXTERNAL or FARGATE.
     pub launch_type: String,
+    /// How its tasks are shared out among capacity providers; empty where they go by launch type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strategy: Vec<StrategyItem>,
 }
 
 #[cfg(test)]

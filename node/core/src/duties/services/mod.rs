@@ -85,7 +85,7 @@ fn look(state: &State, key: &ServiceKey, now: Millis, mint: &mut Mint) -> Option
 }
 
 /// The view after `command`.
-fn work_in(view: &mut State, command: &Command, now: Millis, mint: &mut Mint) {
+pub(super) fn work_in(view: &mut State, command: &Command, now: Millis, mint: &mut Mint) {
     let index = view.applied_index() + 1;
     let entry = Entry {
         at: now,
