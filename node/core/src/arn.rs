@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{
-    ClusterName, ContainerId, DefinitionId, DeploymentId, Family, InstanceId, ServiceKey,
-    ServiceName, TaskId,
+    ClusterName, ContainerId, DefinitionId, DeploymentId, Family, InstanceId, ProviderName,
+    ServiceKey, ServiceName, TaskId,
 };
 
 /// Where ARNs say that things are. Configuration, the same on every node; never part of the state.
@@ -109,6 +109,12 @@ impl Realm {
         self.arn(format_args!("service-revision/{service}/{}", id.0))
     }
 
+    /// `arn:aws:ecs:REGION:ACCOUNT:capacity-provider/NAME`
+    #[must_use]
+    pub fn provider(&self, name: &ProviderName) -> String {
+        self.arn(format_args!("capacity-provider/{name}"))
+    }
+
     /// The part behind `arn:aws:ecs:REGION:ACCOUNT:KIND/`, or the whole text where it is no ARN.
     fn resource<'a>(&self, text: &'a str, kind: &str) -> Result<(&'a str, bool), ReferenceError> {
         let Some(rest) = text.strip_prefix("arn:") else {
@@ -160,6 +166,13 @@ impl Realm {
     /// A service by name or ARN; the cluster where it was an ARN.
     pub fn parse_service(&self, text: &str) -> Result<Scoped<ServiceName>, ReferenceError> {
         self.scoped(text, "service")
+    }
+
+    /// A capacity provider by name or ARN.
+    pub fn parse_provider(&self, text: &str) -> Result<ProviderName, ReferenceError> {
+        let (name, _) = self.resource(text, "capacity-provider")?;
+        name.parse()
+            .map_err(|_| ReferenceError::Malformed(text.to_owned()))
     }
 
     /// A service deployment by ARN.
@@ -272,6 +285,9 @@ mod tests {
             (named.id, named.cluster),
             (service.name.clone(), Some(cluster))
         );
+        let provider = ProviderName::fargate();
+        let named = realm.parse_provider(&realm.provider(&provider));
+        assert_eq!(named, Ok(provider));
         let id = DeploymentId(7);
         let arn = realm.service_deployment(&service, id);
         assert_eq!(realm.parse_service_deployment(&arn), Ok(id));

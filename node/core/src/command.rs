@@ -1,5 +1,6 @@
 //! What is proposed, decided and answered: [`Command`] in, [`Reply`] or [`Rejection`] out, [`Change`]s for whoever watches.
 
+mod capacity;
 mod service;
 
 use std::collections::BTreeMap;
@@ -7,10 +8,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::documents::{DefinitionSpec, Document, Tags};
+use crate::documents::{Capacity, DefinitionSpec, Document, Tags};
 use crate::ids::{
-    ClusterName, ContainerId, DefinitionId, DeploymentId, Family, InstanceId, NodeId, RequestId,
-    ServiceKey, SessionId, StoreId, TaskId,
+    ClusterName, ContainerId, DefinitionId, DeploymentId, Family, InstanceId, NodeId, ProviderName,
+    RequestId, ServiceKey, SessionId, StoreId, TaskId,
 };
 use crate::state::{
     ContainerStatus, Health, HostPort, InstanceVersion, PortBinding, PortRange, Resources,
@@ -18,6 +19,7 @@ use crate::state::{
 };
 use crate::time::Millis;
 
+pub use capacity::{NewProvider, NewWaiting, QueueStep, Wish};
 pub use service::{
     NewDeployment, NewEvent, NewService, ServiceStart, ServiceStep, ServiceStop, ServiceUpdate,
     Turn,
@@ -52,6 +54,9 @@ pub enum Command {
         tags: Tags,
         /// settings, configuration and the like, verbatim.
         document: Document,
+        /// What it runs tasks on.
+        #[serde(default)]
+        capacity: Capacity,
     },
     /// DeleteCluster: refused while anything lives in it.
     DeleteCluster {
@@ -200,6 +205,38 @@ pub enum Command {
         /// For how long from now; `None` ends the protection.
         for_ms: Option<u64>,
     },
+    /// CreateCapacityProvider.
+    CreateProvider(NewProvider),
+    /// UpdateCapacityProvider.
+    UpdateProvider {
+        /// Which.
+        name: ProviderName,
+        /// Its document with the update worked in.
+        document: Document,
+    },
+    /// DeleteCapacityProvider: refused while it is attached to a cluster.
+    DeleteProvider {
+        /// Which.
+        name: ProviderName,
+    },
+    /// PutClusterCapacityProviders: instead of all that there was.
+    PutClusterCapacity {
+        /// Whose.
+        cluster: ClusterName,
+        /// What it runs tasks on from now on.
+        capacity: Capacity,
+    },
+    /// RunTask by a capacity provider strategy: tasks that have been placed, and others that wait for room. All or none.
+    QueueTasks {
+        /// The client's token, where it gave one.
+        token: Option<ClientToken>,
+        /// Those that have been placed.
+        tasks: Vec<NewTask>,
+        /// Those that wait.
+        waiting: Vec<NewWaiting>,
+    },
+    /// Duty: tasks that waited and have been placed.
+    PlaceTasks(QueueStep),
 }
 
 /// A client's idempotency token (RunTask, StartTask) and what it was given with.
@@ -238,6 +275,9 @@ pub struct NewTask {
     pub tags: Tags,
     /// EC2 | EXTERNAL | FARGATE, as the caller asked.
     pub launch_type: String,
+    /// The capacity provider that it was asked for with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderName>,
     /// How long its containers may take from SIGTERM to the end.
     pub stop_timeout_ms: u64,
     /// enableExecuteCommand.
@@ -403,6 +443,8 @@ pub enum Reply {
     Service(ServiceKey),
     /// The service deployment that is to stop.
     Deployment(DeploymentId),
+    /// The capacity provider that was made, changed or deleted.
+    Provider(ProviderName),
 }
 
 /// A refusal; the same on all replicas. Nothing was changed.
@@ -509,6 +551,40 @@ pub enum Rejection {
     /// The service deployment has ended, or is ending.
     #[error("service deployment {0} is not in progress")]
     DeploymentEnded(DeploymentId),
+    /// CreateCapacityProvider under a name that another has.
+    #[error("capacity provider {0} exists")]
+    ProviderExists(ProviderName),
+    /// No such capacity provider, or it was deleted.
+    #[error("capacity provider {0} does not exist")]
+    ProviderNotFound(ProviderName),
+    /// CreateCapacityProvider with the Auto Scaling group of another.
+    #[error("capacity provider {0} has that Auto Scaling group")]
+    GroupTaken(ProviderName),
+    /// DeleteCapacityProvider while a cluster has it.
+    #[error("capacity provider {provider} is attached to cluster {cluster}")]
+    ProviderAttached {
+        /// Which.
+        provider: ProviderName,
+        /// One that has it.
+        cluster: ClusterName,
+    },
+    /// Something is to run on a capacity provider that its cluster has not.
+    #[error("capacity provider {provider} is not attached to cluster {cluster}")]
+    ProviderNotAttached {
+        /// Which.
+        provider: ProviderName,
+        /// The cluster.
+        cluster: ClusterName,
+    },
+    /// PutClusterCapacityProviders without one that tasks or services use.
+    #[error("capacity provider {0} is in use")]
+    ProviderInUse(ProviderName),
+    /// More tasks would wait for room than ECS lets wait in a cluster.
+    #[error("too many tasks wait for capacity in cluster {0}")]
+    TooManyWaiting(ClusterName),
+    /// The tasks that wait in a cluster are not any more what they were; look again.
+    #[error("what waits in cluster {0} is not any more what it was")]
+    QueueMoved(ClusterName),
 }
 
 /// What an entry touched; readers look the rest up in the state.
@@ -531,4 +607,8 @@ pub enum Change {
     Node(NodeId),
     /// A service, its events or its deployments.
     Service(ServiceKey),
+    /// A capacity provider.
+    Provider(ProviderName),
+    /// A task that waits for room, or did.
+    Waiting(TaskId),
 }

@@ -210,6 +210,40 @@ name_id! {
     ServiceName, "a service name (up to 255 letters, digits, hyphens and underscores)"
 }
 
+name_id! {
+    /// A capacity provider's name; unique, and its id in state.
+    ProviderName, "a capacity provider name (up to 255 letters, digits, hyphens and underscores)"
+}
+
+impl ProviderName {
+    /// ECS's own: it is there without being made, and is never deleted.
+    pub const FARGATE: &str = "FARGATE";
+    /// The other one.
+    pub const FARGATE_SPOT: &str = "FARGATE_SPOT";
+
+    /// The provider that launch type FARGATE is served by.
+    #[must_use]
+    pub fn fargate() -> Self {
+        Self(Self::FARGATE.into())
+    }
+
+    /// Whether it is ECS's own.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        [Self::FARGATE, Self::FARGATE_SPOT].contains(&self.as_str())
+    }
+
+    /// The launch type that its tasks are shown with.
+    #[must_use]
+    pub fn launch_type(&self) -> &'static str {
+        if self.is_reserved() {
+            Self::FARGATE
+        } else {
+            "EC2"
+        }
+    }
+}
+
 /// A service: its cluster and its name there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ServiceKey {

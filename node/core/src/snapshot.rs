@@ -13,14 +13,17 @@ use sha2::{Digest as _, Sha256};
 use crate::codec::{self, CodecError};
 use crate::ids::{ClusterName, Family, RequestId};
 use crate::state::{
-    Cluster, FamilyRecord, Instance, NodeRecord, Remembered, Revision, Service, ServiceDeployment,
-    ServiceEvent, State, Task, TaskDefinition, TokenRecord,
+    CapacityProvider, Cluster, FamilyRecord, Instance, NodeRecord, Queue, Remembered, Revision,
+    Service, ServiceDeployment, ServiceEvent, State, Task, TaskDefinition, TokenRecord,
+    WaitingTask,
 };
 use crate::time::Millis;
 
-/// The number of this form. A reader takes this one and the last.
-pub const FORMAT: u32 = 2;
-/// The form before: it has no services.
+/// The number of this form. A reader takes this one and those before it.
+pub const FORMAT: u32 = 3;
+/// The form before: it has no capacity providers, and no tasks that wait for them.
+const FORMAT_WITHOUT_PROVIDERS: u32 = 2;
+/// The first form: it has no services either.
 const FORMAT_WITHOUT_SERVICES: u32 = 1;
 
 /// No row is larger: it holds what came in a few log entries, and the log takes none of more than 1 MiB.
@@ -104,7 +107,10 @@ pub fn write(state: &State, to: &mut impl Write) -> io::Result<()> {
         to,
         state.service_deployments.size(),
         state.service_deployments(),
-    )
+    )?;
+    table(to, state.providers.size(), state.providers())?;
+    table(to, state.waiting.size(), state.waiting_tasks())?;
+    table(to, state.queues.size(), state.queues())
 }
 
 fn events(state: &State) -> impl Iterator<Item = &ServiceEvent> {
@@ -114,7 +120,7 @@ fn events(state: &State) -> impl Iterator<Item = &ServiceEvent> {
 /// Reads what [`write`] wrote.
 pub fn read(from: &mut impl Read) -> Result<State, SnapshotError> {
     let found = u32::from_be_bytes(exactly(from)?);
-    if !matches!(found, FORMAT | FORMAT_WITHOUT_SERVICES) {
+    if !(FORMAT_WITHOUT_SERVICES..=FORMAT).contains(&found) {
         return Err(SnapshotError::Format { found });
     }
     let mut state = State::default();
@@ -141,8 +147,13 @@ pub fn read(from: &mut impl Read) -> Result<State, SnapshotError> {
     read_table(from, |(request, remembered): (RequestId, Remembered)| {
         state.put_request(request, remembered);
     })?;
-    if found != FORMAT_WITHOUT_SERVICES {
+    if found > FORMAT_WITHOUT_SERVICES {
         read_services(from, &mut state)?;
+    }
+    if found > FORMAT_WITHOUT_PROVIDERS {
+        read_table(from, |one: CapacityProvider| state.put_provider(one))?;
+        read_table(from, |task: WaitingTask| state.put_waiting(task))?;
+        read_table(from, |queue: Queue| state.put_queue(queue))?;
     }
     Ok(state)
 }

@@ -2,6 +2,8 @@
 //! golden script.
 #![allow(clippy::unwrap_used)]
 
+#[path = "properties/capacity.rs"]
+mod capacity;
 #[path = "properties/placement.rs"]
 mod placement;
 mod world;
@@ -75,7 +77,7 @@ proptest! {
     fn trying_again_at_once_changes_nothing(log in world::log(), command in world::command()) {
         let mut state = after(&log);
         // A step is not remembered: it is refused the second time.
-        let is_step = matches!(command, Command::StepService(_));
+        let is_step = matches!(command, Command::StepService(_) | Command::PlaceTasks(_));
         let try_it = entry(later(&state), 0, command);
         let first = next(&mut state, &try_it);
         let mut again = state.clone();
@@ -217,6 +219,15 @@ fn only_forward(before: &State, now: &State) -> Result<(), TestCaseError> {
             None => prop_assert_eq!(old.last, TaskStatus::Stopped),
         }
     }
+    // Whoever waits goes on waiting, is placed, or is stopped; only then it is forgotten.
+    for old in before.waiting_tasks() {
+        match (now.waiting_task(&old.new.id), &old.stopped) {
+            (Some(new), None) => prop_assert_eq!(&new.new, &old.new),
+            (Some(new), Some(_)) => prop_assert_eq!(new, old),
+            (None, None) => prop_assert!(now.task(&old.new.id).is_some()),
+            (None, Some(_)) => {}
+        }
+    }
     for old in before.instances() {
         let new = now.instance(&old.id);
         prop_assert!(
@@ -300,11 +311,19 @@ fn unannounced(before: &State, now: &State, named: &[Change]) -> Vec<Change> {
     let services = now
         .services()
         .filter(|one| before.service(&one.key) != Some(*one));
+    let providers = now
+        .providers()
+        .filter(|one| before.provider(&one.name) != Some(*one));
+    let waiting = before.waiting_tasks().chain(now.waiting_tasks());
+    let waiting = waiting.map(|one| one.new.id);
+    let waiting = waiting.filter(|id| before.waiting_task(id) != now.waiting_task(id));
     let differ = tasks
         .chain(instances.map(|one| Change::Instance(one.id)))
         .chain(clusters.map(|one| Change::Cluster(one.name.clone())))
         .chain(definitions.map(|one| Change::Definition(one.id.clone())))
         .chain(nodes.map(|one| Change::Node(one.node)))
-        .chain(services.map(|one| Change::Service(one.key.clone())));
+        .chain(services.map(|one| Change::Service(one.key.clone())))
+        .chain(providers.map(|one| Change::Provider(one.name.clone())))
+        .chain(waiting.map(Change::Waiting));
     differ.filter(|change| !named.contains(change)).collect()
 }

@@ -119,7 +119,7 @@ fn is_of_service(change: &Change) -> bool {
     matches!(change, Change::Service(_))
 }
 
-/// One line a decision. A step of a service carries whole tasks; which they are stands in its events.
+/// One line a decision. Steps carry whole tasks; which they are stands in the events of services, and in the state.
 fn tell(command: &Command) {
     match command {
         Command::StepService(step) => tracing::info!(
@@ -128,6 +128,11 @@ fn tell(command: &Command) {
             stopped = step.stop.len(),
             turns = ?step.turns,
             "service step"
+        ),
+        Command::PlaceTasks(step) => tracing::info!(
+            cluster = %step.cluster,
+            placed = step.tasks.len(),
+            "waiting tasks"
         ),
         other => tracing::info!(command = ?other, "duty"),
     }

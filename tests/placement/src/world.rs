@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use quorate_core::command::{NewContainer, NewInstance, NewTask, Reservation};
-use quorate_core::documents::{DefinitionSpec, Document, PortSpec, Protocol};
+use quorate_core::documents::{Capacity, DefinitionSpec, Document, PortSpec, Protocol};
 use quorate_core::ids::{ClusterName, DefinitionId, InstanceId, NodeId, SessionId, TaskId};
 use quorate_core::placement::{Need, Placement, ZONE};
 use quorate_core::state::{InstanceVersion, PortBinding, PortRange, Resources};
@@ -45,6 +45,7 @@ impl World {
                 name: world.cluster.clone(),
                 tags: Vec::new(),
                 document: Document::default(),
+                capacity: Capacity::default(),
             },
             Command::RegisterDefinition {
                 family: world.definition.family.clone(),
@@ -150,6 +151,7 @@ impl World {
             overrides: Document::default(),
             tags: Vec::new(),
             launch_type: "EXTERNAL".into(),
+            provider: None,
             stop_timeout_ms: 30_000,
             enable_execute_command: false,
         }

@@ -272,7 +272,7 @@ fn replays(call: &impl Fn(&str, &str) -> Request) {
 fn operations(call: &impl Fn(&str, &str) -> Request) {
     for operation in [
         "CreateDaemon",
-        "PutClusterCapacityProviders",
+        "UpdateClusterSettings",
         "ExecuteCommand",
         "CreateTaskSet",
     ] {

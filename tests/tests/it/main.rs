@@ -2,6 +2,7 @@
 
 mod agent;
 mod bad_input;
+mod capacity;
 mod conformance;
 mod dev;
 mod failover;

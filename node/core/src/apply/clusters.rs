@@ -2,7 +2,7 @@
 
 use super::Desk;
 use crate::command::{Change, Rejection, Reply};
-use crate::documents::{Document, Tag};
+use crate::documents::{Capacity, Document, Tag};
 use crate::ids::ClusterName;
 use crate::state::{Cluster, ClusterStatus, InstanceStatus, ServiceStatus, TaskStatus};
 
@@ -12,18 +12,21 @@ impl Desk<'_> {
         name: &ClusterName,
         tags: &[Tag],
         document: &Document,
+        capacity: &Capacity,
     ) -> Result<Reply, Rejection> {
         let is_active = self
             .state
             .cluster(name)
             .is_some_and(|cluster| cluster.status == ClusterStatus::Active);
         if !is_active {
+            self.check_capacity(name, capacity)?;
             self.state.put_cluster(Cluster {
                 name: name.clone(),
                 status: ClusterStatus::Active,
                 created_at: self.now,
                 tags: tags.to_vec(),
                 document: document.clone(),
+                capacity: capacity.clone(),
             });
             self.touch(Change::Cluster(name.clone()));
         }
@@ -41,6 +44,7 @@ impl Desk<'_> {
             .state
             .tasks_in(name)
             .any(|task| task.last != TaskStatus::Stopped)
+            || self.state.queue(name).is_some()
         {
             return Err(Rejection::ClusterHasTasks(name.clone()));
         }
@@ -59,6 +63,8 @@ impl Desk<'_> {
             return Err(Rejection::ClusterHasServices(name.clone()));
         }
         cluster.status = ClusterStatus::Inactive;
+        // Its capacity providers are free of it.
+        cluster.capacity = Capacity::default();
         self.state.put_cluster(cluster);
         self.touch(Change::Cluster(name.clone()));
         Ok(Reply::Cluster(name.clone()))

@@ -4,6 +4,7 @@
 
 mod attributes;
 mod balance;
+mod capacity;
 mod clusters;
 mod definitions;
 mod instances;
@@ -13,12 +14,13 @@ mod pauses;
 mod services;
 mod steps;
 mod tasks;
+mod waiting;
 
 use std::collections::BTreeSet;
 
 use quorate_bugs::{Bug, is_seeded};
 
-use crate::command::{Applied, Change, Command, Entry, Item, Outcome, Rejection, Reply};
+use crate::command::{Applied, Change, Command, Entry, Item, NewTask, Outcome, Rejection, Reply};
 use crate::state::{Remembered, State};
 use crate::time::Millis;
 
@@ -49,6 +51,20 @@ pub fn apply(state: &mut State, index: u64, entry: &Entry) -> Applied {
     state.drop_requests(state.now.minus_ms(REQUEST_KEPT_MS), FORGET_PER_ENTRY);
     state.drop_tokens(state.now.minus_ms(TOKEN_KEPT_MS), FORGET_PER_ENTRY);
     Applied { outcomes, changes }
+}
+
+/// Starts tasks in a view for whoever plans on from there: they were placed on it, and fit.
+pub(crate) fn foresee(view: &mut State, tasks: &[NewTask]) {
+    let mut desk = Desk {
+        now: view.now,
+        index: view.applied_index,
+        state: view,
+        changes: BTreeSet::new(),
+    };
+    for new in tasks {
+        desk.reserve_one(new);
+        desk.start(new, None);
+    }
 }
 
 /// Where one entry is worked on.
@@ -85,7 +101,8 @@ impl Desk<'_> {
                 name,
                 tags,
                 document,
-            } => self.create_cluster(name, tags, document),
+                capacity,
+            } => self.create_cluster(name, tags, document, capacity),
             Command::DeleteCluster { name } => self.delete_cluster(name),
             Command::RegisterDefinition {
                 family,
@@ -95,7 +112,7 @@ impl Desk<'_> {
                 registered_by,
             } => self.register_definition(family, document, spec, tags, registered_by),
             Command::DeregisterDefinition { id } => self.deregister_definition(id),
-            Command::StartTasks { token, tasks } => self.start_tasks(token.as_ref(), tasks),
+            Command::StartTasks { token, tasks } => self.start_tasks(token.as_ref(), tasks, &[]),
             Command::StopTask { task, code, reason } => self.stop_task(*task, *code, reason),
             Command::RegisterInstance(new) => self.register_instance(new),
             Command::Disconnect { instance, session } => self.disconnect(*instance, *session),
@@ -137,6 +154,18 @@ impl Desk<'_> {
             } => self.continue_deployment(*deployment, hook, *is_rollback),
             Command::StepService(step) => self.step_service(step),
             Command::ProtectTasks { tasks, for_ms } => Ok(self.protect_tasks(tasks, *for_ms)),
+            Command::CreateProvider(new) => self.create_provider(new),
+            Command::UpdateProvider { name, document } => self.update_provider(name, document),
+            Command::DeleteProvider { name } => self.delete_provider(name),
+            Command::PutClusterCapacity { cluster, capacity } => {
+                self.put_cluster_capacity(cluster, capacity)
+            }
+            Command::QueueTasks {
+                token,
+                tasks,
+                waiting,
+            } => self.start_tasks(token.as_ref(), tasks, waiting),
+            Command::PlaceTasks(step) => self.place_tasks(step),
         }
     }
 
@@ -168,13 +197,19 @@ fn is_worth_remembering(command: &Command) -> bool {
         | Command::DeleteService { .. }
         | Command::StopDeployment { .. }
         | Command::ContinueDeployment { .. }
-        | Command::ProtectTasks { .. } => true,
+        | Command::ProtectTasks { .. }
+        | Command::CreateProvider(_)
+        | Command::UpdateProvider { .. }
+        | Command::DeleteProvider { .. }
+        | Command::PutClusterCapacity { .. }
+        | Command::QueueTasks { .. } => true,
         Command::Disconnect { .. }
         | Command::LoseInstance { .. }
         | Command::Observe { .. }
         | Command::ExpireStops { .. }
         | Command::Forget { .. }
         | Command::RecordNode { .. }
-        | Command::StepService(_) => false,
+        | Command::StepService(_)
+        | Command::PlaceTasks(_) => false,
     }
 }

@@ -89,6 +89,9 @@ impl Desk<'_> {
         if definition.status != DefinitionStatus::Active && runs != Some(id) {
             return Err(Rejection::DefinitionInactive(id.clone()));
         }
+        for item in &deploy.spec.strategy {
+            self.check_attached(&key.cluster, Some(&item.provider))?;
+        }
         if self.state.revision(deploy.id).is_some() {
             return Err(Rejection::ServiceMoved(key.clone()));
         }

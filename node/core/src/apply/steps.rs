@@ -2,6 +2,7 @@
 
 use super::Desk;
 use super::services::deployment;
+use super::tasks::Origin;
 use crate::command::{
     Change, NewEvent, NewTask, Rejection, Reply, ServiceStart, ServiceStep, ServiceStop, Turn,
 };
@@ -16,7 +17,7 @@ impl Desk<'_> {
     pub(super) fn step_service(&mut self, step: &ServiceStep) -> Result<Reply, Rejection> {
         let is_news = self.check_step(step)?;
         let tasks: Vec<&NewTask> = step.start.iter().map(|start| &start.task).collect();
-        let instances = self.check_all(&tasks, false)?;
+        let instances = self.check_all(&tasks, Origin::Service)?;
         self.reserve_all(instances);
         for start in &step.start {
             let member = Membership {
@@ -320,6 +321,7 @@ impl Desk<'_> {
 
     /// Instances of the cluster changed: whoever follows them is to look.
     pub(super) fn stir_followers(&mut self, cluster: &ClusterName) {
+        self.stir_queue(cluster);
         let following: Vec<ServiceKey> = self
             .state
             .followers_in(cluster)

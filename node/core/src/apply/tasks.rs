@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, btree_map};
 use quorate_bugs::{Bug, is_seeded};
 
 use super::Desk;
-use crate::command::{Change, ClientToken, NewContainer, NewTask, Rejection, Reply};
+use crate::command::{Change, ClientToken, NewContainer, NewTask, NewWaiting, Rejection, Reply};
 use crate::ids::{InstanceId, TaskId};
 use crate::state::{
     Container, ContainerStatus, DefinitionStatus, DesiredStatus, Health, Instance, Membership,
@@ -19,6 +19,17 @@ fn in_hash_order(ids: &mut Vec<TaskId>) {
     ids.extend(hashed);
 }
 
+/// Who starts a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// RunTask, StartTask.
+    Caller,
+    /// A service.
+    Service,
+    /// It waited for room, and has found some.
+    Queue,
+}
+
 /// stoppedReason of tasks whose agent never confirmed that they ended.
 pub(super) const UNCONFIRMED_REASON: &str = "Task told to stop; its agent did not confirm in time.";
 
@@ -27,18 +38,24 @@ impl Desk<'_> {
         &mut self,
         token: Option<&ClientToken>,
         tasks: &[NewTask],
+        waiting: &[NewWaiting],
     ) -> Result<Reply, Rejection> {
         if let Some(reply) = token.and_then(|token| self.known_token(token)) {
             return reply;
         }
-        let instances = self.check_all(&tasks.iter().collect::<Vec<_>>(), true)?;
+        let instances = self.check_all(&tasks.iter().collect::<Vec<_>>(), Origin::Caller)?;
+        self.check_waiting(tasks, waiting)?;
         let mut ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
+        ids.extend(waiting.iter().map(|task| task.id));
         if is_seeded(Bug::HashOrder) {
             in_hash_order(&mut ids);
         }
         self.reserve_all(instances);
         for new in tasks {
             self.start(new, None);
+        }
+        for new in waiting {
+            self.join_queue(new);
         }
         if let Some(ClientToken {
             cluster,
@@ -72,7 +89,7 @@ impl Desk<'_> {
     pub(super) fn check_all(
         &self,
         tasks: &[&NewTask],
-        is_new_use: bool,
+        origin: Origin,
     ) -> Result<BTreeMap<InstanceId, Instance>, Rejection> {
         let mut view: BTreeMap<InstanceId, Instance> = BTreeMap::new();
         let mut ids = BTreeSet::new();
@@ -81,9 +98,10 @@ impl Desk<'_> {
             let definition = self.state.definition(&new.definition);
             let definition =
                 definition.ok_or_else(|| Rejection::DefinitionNotFound(new.definition.clone()))?;
-            if is_new_use && definition.status != DefinitionStatus::Active {
+            if origin == Origin::Caller && definition.status != DefinitionStatus::Active {
                 return Err(Rejection::DefinitionInactive(new.definition.clone()));
             }
+            self.check_attached(&new.cluster, new.provider.as_ref())?;
             let gone = || Rejection::NoLongerFits {
                 task: new.id,
                 instance: new.instance,
@@ -100,12 +118,36 @@ impl Desk<'_> {
             let fits = instance.takes_tasks()
                 && instance.cluster == new.cluster
                 && has_room(instance, new);
-            if !fits || self.state.task(&new.id).is_some() || !ids.insert(new.id) {
+            if !fits || !self.is_free_for(new, origin) || !ids.insert(new.id) {
                 return Err(gone());
             }
             reserve(instance, new);
         }
         Ok(view)
+    }
+
+    /// Whether the id may be the task's: nobody's, or that of a task that waits for just this.
+    fn is_free_for(&self, new: &NewTask, origin: Origin) -> bool {
+        let waiting = self.state.waiting_task(&new.id);
+        let is_unknown = self.state.task(&new.id).is_none();
+        is_unknown
+            && match origin {
+                Origin::Caller | Origin::Service => waiting.is_none(),
+                Origin::Queue => waiting.is_some_and(|task| {
+                    task.stopped.is_none()
+                        && task.new.cluster == new.cluster
+                        && task.new.wish.definition == new.definition
+                        && Some(&task.new.wish.provider) == new.provider.as_ref()
+                }),
+            }
+    }
+
+    /// Reserves what one task takes.
+    pub(super) fn reserve_one(&mut self, new: &NewTask) {
+        if let Some(mut instance) = self.state.instance(&new.instance).cloned() {
+            reserve(&mut instance, new);
+            self.state.put_instance(instance);
+        }
     }
 
     /// Puts the instances that [`Desk::check_all`] gave: each once, however many tasks it takes.
@@ -149,6 +191,7 @@ impl Desk<'_> {
             overrides: new.overrides.clone(),
             tags: new.tags.clone(),
             launch_type: new.launch_type.clone(),
+            provider: new.provider.clone(),
             enable_execute_command: new.enable_execute_command,
             stop_timeout_ms: new.stop_timeout_ms,
             created_at: self.now,
@@ -172,7 +215,9 @@ impl Desk<'_> {
         code: StopCode,
         reason: &str,
     ) -> Result<Reply, Rejection> {
-        let task = self.state.task(&id).ok_or(Rejection::TaskNotFound(id))?;
+        let Some(task) = self.state.task(&id) else {
+            return self.stop_waiting(id, code, reason);
+        };
         if task.desired == DesiredStatus::Running {
             let mut task = task.clone();
             self.note_loss(&task);
@@ -217,6 +262,7 @@ impl Desk<'_> {
                 });
                 self.state.remove_task(*id);
             }
+            self.forget_waiting(*id);
         }
         Ok(Reply::Done)
     }
@@ -270,6 +316,7 @@ impl Desk<'_> {
         release(&mut instance, task);
         self.touch(Change::Instance(instance.id));
         self.state.put_instance(instance);
+        self.stir_queue(&task.cluster);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What users author: kept verbatim as JSON, and beside it the part that Quorate acts on, parsed once.
 
+pub mod capacity;
 pub mod definition;
 pub mod launch;
 pub mod overrides;
@@ -11,6 +12,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use capacity::{
+    Capacity, ProviderSpec, STRATEGY_MAX, StrategyError, StrategyItem, check_strategy,
+};
 pub use definition::{
     ContainerSpec, DefinitionError, DefinitionSpec, HealthCheck, NetworkMode, PortSpec, Protocol,
 };

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::capacity::StrategyItem;
 use crate::ids::DefinitionId;
 
 /// How many tasks a service wants.
@@ -249,6 +250,9 @@ pub struct RevisionSpec {
     pub definition: DefinitionId,
     /// EC2, EXTERNAL or FARGATE.
     pub launch_type: String,
+    /// How its tasks are shared out among capacity providers; empty where they go by launch type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strategy: Vec<StrategyItem>,
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod instances;
 mod services;
 mod tasks;
+mod waiting;
 
 use std::collections::BTreeMap;
 
@@ -84,6 +85,7 @@ pub fn duties(
     let now = now.max(state.now());
     let mut owed = instances::owed(state, heard, policy);
     owed.extend(tasks::owed(state, policy, now));
+    waiting::owe(state, now, mint, &mut owed);
     services::owe(state, policy, now, mint, &mut owed);
     owed
 }

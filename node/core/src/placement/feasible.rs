@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::expression::{Expression, Facts};
+use super::pool::Pool;
 use super::problem::{Candidate, Need, Problem};
 use super::rules::Constraint;
 use crate::documents::{PortSpec, Protocol};
@@ -12,6 +13,8 @@ use crate::state::{HostPort, InstanceStatus};
 /// Why an instance does not take a task. Printed as ECS's failure reason (RunTask, StartTask).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
+    /// It is not of the capacity provider.
+    Capacity(Pool),
     /// It is DRAINING or INACTIVE.
     NotActive,
     /// Its agent is not connected.
@@ -37,6 +40,7 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Capacity(_) => "CapacityProvider placement constraint unsatisfied.",
             Self::NotActive => "INACTIVE",
             Self::AgentDisconnected => "AGENT",
             Self::Overcommitted | Self::Memory => "RESOURCE:MEMORY",
@@ -58,6 +62,7 @@ pub(super) fn fit(
     candidate: &Candidate<'_>,
 ) -> Result<Vec<HostPort>, Refusal> {
     let need = problem.need;
+    check_pool(problem, candidate)?;
     check_agent(candidate)?;
     check_resources(candidate, need)?;
     let ports = host_ports(candidate, &need.ports)?;
@@ -65,9 +70,24 @@ pub(super) fn fit(
     Ok(ports)
 }
 
-/// Whether agent, attributes and amounts allow one more task: what can be said cheaply of every instance.
+/// Whether provider, agent, attributes and amounts allow one more task: what can be said cheaply of every instance.
 pub(super) fn has_room(problem: &Problem<'_>, candidate: &Candidate<'_>) -> bool {
-    check_agent(candidate).is_ok() && check_resources(candidate, problem.need).is_ok()
+    check_pool(problem, candidate).is_ok()
+        && check_agent(candidate).is_ok()
+        && check_resources(candidate, problem.need).is_ok()
+}
+
+/// Comes first: what other instances lack is no reason.
+fn check_pool(problem: &Problem<'_>, candidate: &Candidate<'_>) -> Result<(), Refusal> {
+    for constraint in &problem.rules.constraints {
+        match constraint {
+            Constraint::Capacity(pool) if !pool.has(candidate.instance) => {
+                return Err(Refusal::Capacity(pool.clone()));
+            }
+            Constraint::Capacity(_) | Constraint::DistinctInstance | Constraint::MemberOf(_) => {}
+        }
+    }
+    Ok(())
 }
 
 fn check_agent(candidate: &Candidate<'_>) -> Result<(), Refusal> {
@@ -115,7 +135,7 @@ fn check_constraints(problem: &Problem<'_>, candidate: &Candidate<'_>) -> Result
             Constraint::MemberOf(expression) if !expression.holds(&facts) => {
                 return Err(Refusal::MemberOf(expression.clone()));
             }
-            Constraint::DistinctInstance | Constraint::MemberOf(_) => {}
+            Constraint::DistinctInstance | Constraint::MemberOf(_) | Constraint::Capacity(_) => {}
         }
     }
     Ok(())

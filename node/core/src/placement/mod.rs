@@ -7,21 +7,25 @@ mod expression;
 mod feasible;
 mod groups;
 mod order;
+mod pool;
 mod problem;
 mod rules;
 mod scan;
 mod score;
+mod share;
 mod walk;
 mod why;
 
 pub use expression::{EXPRESSION_MAX_CHARS, Expression, ExpressionError, Facts};
 pub use feasible::Refusal;
 pub use order::Order;
+pub use pool::{GROUP, PROVIDER, Pool};
 pub use problem::{Need, Placement, Plan, Problem, Refused};
 pub use rules::{
     CONSTRAINTS_MAX, Constraint, Measure, Over, RuleError, Rules, STRATEGIES_MAX, Strategy, ZONE,
 };
 pub use score::{Score, lot};
+pub use share::{Shared, Tender, share};
 pub use why::{Advantage, Row, Why, Winner, why};
 
 use groups::Mates;
@@ -30,7 +34,7 @@ use problem::Candidate;
 /// Places up to `problem.count` tasks, one by one, each seeing those before it.
 #[must_use]
 pub fn place(problem: &Problem<'_>) -> Plan {
-    let placed = walk::place(problem).unwrap_or_else(|| scan::place(problem));
+    let placed = find(problem);
     let refused = if placed.len() < problem.count {
         refusals(problem, &placed)
     } else {
@@ -39,14 +43,9 @@ pub fn place(problem: &Problem<'_>) -> Plan {
     Plan { placed, refused }
 }
 
-/// Where the next task goes, if anywhere. Nobody is asked why not.
-pub(crate) fn place_next(problem: &Problem<'_>) -> Option<Placement> {
-    let one = Problem {
-        count: 1,
-        ..*problem
-    };
-    let placed = walk::place(&one).unwrap_or_else(|| scan::place(&one));
-    placed.into_iter().next()
+/// The same for those who do not ask why there is no room for more, which costs a look at every instance.
+pub(crate) fn find(problem: &Problem<'_>) -> Vec<Placement> {
+    walk::place(problem).unwrap_or_else(|| scan::place(problem))
 }
 
 /// Whether one task fits on one instance that the caller chose (StartTask), and with which ports. Strategies have no say in it.

@@ -1,9 +1,9 @@
 //! From a placement to a task that can be started: ids, containers and ports, all decided.
 
 use super::Placement;
-use crate::command::{NewContainer, NewTask, Reservation};
+use crate::command::{NewContainer, NewTask, NewWaiting, Reservation, Wish};
 use crate::documents::{Document, Launch, LaunchContainer, Tags};
-use crate::ids::ClusterName;
+use crate::ids::{ClusterName, ProviderName};
 use crate::mint::Mint;
 use crate::state::{HostPort, PortBinding, TaskDefinition};
 
@@ -26,11 +26,23 @@ pub struct Order<'a> {
     pub tags: &'a Tags,
     /// EC2, EXTERNAL or FARGATE.
     pub launch_type: &'a str,
+    /// The capacity provider they go to, if they go to one.
+    pub provider: Option<&'a ProviderName>,
     /// enableExecuteCommand.
     pub enable_execute_command: bool,
 }
 
-impl Order<'_> {
+impl<'a> Order<'a> {
+    /// The same with a capacity provider.
+    #[must_use]
+    pub fn with(&self, provider: &'a ProviderName) -> Self {
+        Self {
+            launch_type: provider.launch_type(),
+            provider: Some(provider),
+            ..*self
+        }
+    }
+
     /// The task that goes where `placed` says.
     #[must_use]
     pub fn task(&self, placed: &Placement, mint: &mut Mint) -> NewTask {
@@ -38,36 +50,58 @@ impl Order<'_> {
         let containers = &self.launch.containers;
         let containers = containers
             .iter()
-            .map(|container| new_container(container, &mut ports, mint));
+            .map(|container| new_container(container, bindings(container, &mut ports), mint));
         NewTask {
             containers: containers.collect(),
             id: mint.task(),
             cluster: self.cluster.clone(),
             definition: self.definition.id.clone(),
             instance: placed.instance,
-            reserved: Reservation {
-                cpu_units: self.launch.cpu_reserved(),
-                memory_mib: self.launch.memory_reserved(),
-                gpus: self.launch.gpus_reserved(),
-                ports: placed.ports.clone(),
-            },
+            reserved: self.reserved(&placed.ports),
             group: self.group.to_owned(),
             started_by: self.started_by.to_owned(),
             overrides: self.overrides.clone(),
             tags: self.tags.clone(),
             launch_type: self.launch_type.to_owned(),
+            provider: self.provider.cloned(),
             stop_timeout_ms: self.definition.spec.stop_timeout_ms(),
             enable_execute_command: self.enable_execute_command,
+        }
+    }
+
+    /// The task that waits for room, as `wish` says.
+    #[must_use]
+    pub fn waiting(&self, wish: Wish, mint: &mut Mint) -> NewWaiting {
+        let containers = self.launch.containers.iter();
+        let containers = containers.map(|container| new_container(container, Vec::new(), mint));
+        NewWaiting {
+            containers: containers.collect(),
+            id: mint.task(),
+            cluster: self.cluster.clone(),
+            wish,
+            reserved: self.reserved(&[]),
+            started_by: self.started_by.to_owned(),
+            tags: self.tags.clone(),
+            stop_timeout_ms: self.definition.spec.stop_timeout_ms(),
+            enable_execute_command: self.enable_execute_command,
+        }
+    }
+
+    fn reserved(&self, ports: &[HostPort]) -> Reservation {
+        Reservation {
+            cpu_units: self.launch.cpu_reserved(),
+            memory_mib: self.launch.memory_reserved(),
+            gpus: self.launch.gpus_reserved(),
+            ports: ports.to_vec(),
         }
     }
 }
 
 /// The placement's ports come in the order of the containers' ports, over all containers.
-fn new_container(
+fn bindings(
     container: &LaunchContainer,
     ports: &mut impl Iterator<Item = HostPort>,
-    mint: &mut Mint,
-) -> NewContainer {
+) -> Vec<PortBinding> {
     let bindings = container.ports.iter().map(|spec| PortBinding {
         container_port: spec.container_port,
         host: ports
@@ -75,8 +109,16 @@ fn new_container(
             .expect("a placement has a host port for each port needed"),
         name: spec.name.clone(),
     });
+    bindings.collect()
+}
+
+fn new_container(
+    container: &LaunchContainer,
+    bindings: Vec<PortBinding>,
+    mint: &mut Mint,
+) -> NewContainer {
     NewContainer {
-        bindings: bindings.collect(),
+        bindings,
         id: mint.container(),
         name: container.name.clone(),
         image: container.image.clone(),

@@ -1,7 +1,8 @@
 //! What a caller asks of placement: constraints, which bind, and strategies, which choose among what is left. In ECS's words.
 
 use super::expression::{Expression, ExpressionError};
-use crate::documents::DefinitionSpec;
+use super::pool::Pool;
+use crate::documents::{DefinitionSpec, ServiceConstraint, ServiceStrategy};
 
 /// ECS: constraints of one call, and of one definition.
 pub const CONSTRAINTS_MAX: usize = 10;
@@ -20,6 +21,8 @@ pub enum Constraint {
     DistinctInstance,
     /// Instances for which the expression holds.
     MemberOf(Expression),
+    /// Instances of a capacity provider. No caller says so; it follows from what the tasks are launched on.
+    Capacity(Pool),
 }
 
 /// Which of the instances that could take a task is best. Each strategy narrows what the one before it left.
@@ -124,6 +127,38 @@ impl Rules {
                 .collect(),
             strategies,
         })
+    }
+}
+
+impl Rules {
+    /// The same, read from what a service or a waiting task keeps.
+    pub fn written(
+        definition: &DefinitionSpec,
+        constraints: &[ServiceConstraint],
+        strategies: &[ServiceStrategy],
+    ) -> Result<Self, RuleError> {
+        let constraints = constraints.iter();
+        let constraints = constraints.map(|one| Constraint::parse(&one.kind, &one.expression));
+        let strategies = strategies.iter();
+        let strategies = strategies.map(|one| Strategy::parse(&one.kind, &one.field));
+        let constraints = constraints.collect::<Result<_, _>>()?;
+        Self::new(
+            definition,
+            constraints,
+            strategies.collect::<Result<_, _>>()?,
+        )
+    }
+
+    /// The same on the instances of a capacity provider.
+    #[must_use]
+    pub fn within(&self, pool: Pool) -> Self {
+        let own = self.constraints.iter().cloned();
+        Self {
+            constraints: std::iter::once(Constraint::Capacity(pool))
+                .chain(own)
+                .collect(),
+            strategies: self.strategies.clone(),
+        }
     }
 }
 

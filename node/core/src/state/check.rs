@@ -31,6 +31,10 @@ pub enum Invariant {
     TaskIsOfItsService,
     /// A service has at most one deployment of an id, a revision and a service deployment for each, and no more events than are kept.
     ServiceIsWhole,
+    /// What a cluster has attached exists; what its tasks and services run on is attached to it.
+    CapacityIsThere,
+    /// A task waits or lives on an instance, not both; what it waits for is there; there is a queue where tasks wait, and only there.
+    WaitingIsWhole,
     /// Indexes hold exactly what the tables imply.
     IndexesMatchTables,
 }
@@ -65,6 +69,9 @@ impl State {
         }
         for service in self.services() {
             self.check_service(service, &mut found);
+        }
+        for (invariant, what) in self.capacity_faults() {
+            found.add(invariant, what);
         }
         self.check_families(&mut found);
         self.check_indexes(&mut found);
@@ -166,6 +173,9 @@ impl State {
         }
         for deployment in self.service_deployments() {
             rebuilt.put_service_deployment(deployment.clone());
+        }
+        for task in self.waiting_tasks() {
+            rebuilt.put_waiting(task.clone());
         }
         for ((cluster, token), record) in &self.tokens {
             rebuilt.put_token(cluster.clone(), token.clone(), record.clone());

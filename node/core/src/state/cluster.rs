@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::documents::{Document, Tags};
+use crate::documents::{Capacity, Document, Tags};
 use crate::ids::ClusterName;
 use crate::time::Millis;
 
@@ -39,4 +39,7 @@ pub struct Cluster {
     pub tags: Tags,
     /// settings, configuration and the like, verbatim.
     pub document: Document,
+    /// What it runs tasks on.
+    #[serde(default)]
+    pub capacity: Capacity,
 }

@@ -3,6 +3,8 @@
 //! All tables are persistent maps: a clone costs a few pointers, so that a reader keeps its view while `apply` goes on.
 
 mod balance;
+mod capacity;
+mod capacity_check;
 mod check;
 mod cluster;
 mod definition;
@@ -11,11 +13,13 @@ pub mod health;
 mod health_status;
 mod instance;
 mod node;
+mod provider;
 mod resources;
 mod rollout;
 mod service;
 mod services;
 mod task;
+mod waiting;
 mod write;
 
 use std::sync::Arc;
@@ -31,6 +35,7 @@ pub(crate) use ground::{Free, Ground, Group, GroupZone, ZoneMap};
 pub use health_status::Health;
 pub use instance::{Instance, InstanceStatus, InstanceVersion};
 pub use node::NodeRecord;
+pub use provider::{CapacityProvider, ProviderStatus};
 pub use resources::{HostPort, PortBinding, PortRange, Resources};
 pub use rollout::{Pause, PauseStatus, Revision, Rollback, RolloutStatus, ServiceDeployment};
 pub use service::{
@@ -38,11 +43,12 @@ pub use service::{
     Topic,
 };
 pub use task::{Container, ContainerStatus, DesiredStatus, Membership, StopCode, Task, TaskStatus};
+pub use waiting::{Queue, WaitingStop, WaitingTask};
 
 use crate::command::Reply;
 use crate::ids::{
-    ClusterName, DefinitionId, DeploymentId, Family, InstanceId, NodeId, RequestId, ServiceKey,
-    TaskId,
+    ClusterName, DefinitionId, DeploymentId, Family, InstanceId, NodeId, ProviderName, RequestId,
+    ServiceKey, TaskId,
 };
 use crate::time::Millis;
 
@@ -66,6 +72,9 @@ pub struct State {
     pub(crate) service_events: Map<(ServiceKey, u64), Arc<ServiceEvent>>,
     pub(crate) service_deployments: Map<DeploymentId, Arc<ServiceDeployment>>,
     pub(crate) revisions: Map<DeploymentId, Arc<Revision>>,
+    pub(crate) providers: Map<ProviderName, Arc<CapacityProvider>>,
+    pub(crate) waiting: Map<TaskId, Arc<WaitingTask>>,
+    pub(crate) queues: Map<ClusterName, Queue>,
     pub(crate) index: Indexes,
 }
 
@@ -82,7 +91,7 @@ pub(crate) struct Indexes {
     pub(crate) ground: Map<ClusterName, Ground>,
     /// Tasks told to stop and not STOPPED, by the time they were told plus their stop timeout.
     pub(crate) stopping: Set<(Millis, TaskId)>,
-    /// STOPPED tasks, by the time they became so.
+    /// STOPPED tasks, also those that never were placed, by the time they became so.
     pub(crate) stopped: Set<(Millis, TaskId)>,
     pub(crate) tokens_by_time: Set<(Millis, ClusterName, String)>,
     pub(crate) requests_by_time: Set<(Millis, RequestId)>,
@@ -99,6 +108,8 @@ pub(crate) struct Indexes {
     pub(crate) movers: Set<(ClusterName, Crowd, ServiceKey)>,
     /// Deployments by service, in the order in which they were asked for.
     pub(crate) deployments_by_service: Set<(ServiceKey, Millis, DeploymentId)>,
+    /// Tasks that wait for room, by their number in their cluster.
+    pub(crate) waiting_by_cluster: Set<(ClusterName, u64, TaskId)>,
 }
 
 /// What a client token started.

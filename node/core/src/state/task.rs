@@ -7,8 +7,8 @@ use super::resources::PortBinding;
 use crate::command::Reservation;
 use crate::documents::{Document, Tags};
 use crate::ids::{
-    ClusterName, ContainerId, DefinitionId, DeploymentId, InstanceId, ServiceKey, ServiceName,
-    TaskId,
+    ClusterName, ContainerId, DefinitionId, DeploymentId, InstanceId, ProviderName, ServiceKey,
+    ServiceName, TaskId,
 };
 use crate::time::Millis;
 
@@ -218,6 +218,9 @@ pub struct Task {
     pub tags: Tags,
     /// EC2 | EXTERNAL | FARGATE.
     pub launch_type: String,
+    /// The capacity provider that it was asked for with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderName>,
     /// enableExecuteCommand.
     pub enable_execute_command: bool,
     /// How long its containers may take from SIGTERM to the end.

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use quorate_core::command::{NewDeployment, NewInstance, NewService, ServiceUpdate, TaskObserved};
 use quorate_core::documents::{
-    Breaker, DefinitionSpec, Document, PauseHook, RevisionSpec, Scheduling, ServiceSpec, Stage,
-    Threshold,
+    Breaker, Capacity, DefinitionSpec, Document, PauseHook, RevisionSpec, Scheduling, ServiceSpec,
+    Stage, Threshold,
 };
 use quorate_core::ids::{
     ClusterName, DefinitionId, DeploymentId, InstanceId, NodeId, RequestId, ServiceKey, SessionId,
@@ -136,6 +136,7 @@ impl Fleet {
             name: ClusterName::default_cluster(),
             tags: Vec::new(),
             document: Document::default(),
+            capacity: Capacity::default(),
         });
         for memory_mib in [100, 150] {
             let spec = DefinitionSpec {
@@ -332,6 +333,7 @@ impl Fleet {
             spec: RevisionSpec {
                 definition: definition(1 + self.deployments % 2),
                 launch_type: "EXTERNAL".into(),
+                strategy: Vec::new(),
             },
         }
     }

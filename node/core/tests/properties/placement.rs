@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use quorate_core::command::Reservation;
 use quorate_core::documents::PortSpec;
 use quorate_core::ids::{ClusterName, InstanceId, TaskId};
-use quorate_core::placement::{Need, Over, Plan, Rules, Strategy as Choice, ZONE, place_on, why};
+use quorate_core::placement::{
+    Need, Over, Plan, Pool, Rules, Strategy as Choice, ZONE, place_on, why,
+};
 use quorate_core::{Command, Millis, Problem, State, place};
 
 use super::world::crowd::started;
@@ -24,9 +27,12 @@ proptest! {
         state in crowd::crowd(),
         need in need(),
         (rules, said) in wish::rules(),
+        provider in option::weighted(0.3, world::capacity::provider()),
         seed in any::<u64>(),
         count in 0_usize..12,
     ) {
+        let pool = provider.and_then(|name| Pool::of(&state, &name));
+        let rules = pool.map_or(rules.clone(), |pool| rules.within(pool));
         let cluster = ClusterName::default_cluster();
         let problem = Problem { state: &state, cluster: &cluster, need: &need, group: "family:web", rules: &rules, seed, count };
         agrees(&Case { problem: &problem, said: said.as_ref() })?;
@@ -156,7 +162,7 @@ fn explained(problem: &Problem<'_>, plan: &Plan) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn need() -> impl Strategy<Value = Need> {
+pub(crate) fn need() -> impl Strategy<Value = Need> {
     let port = (world::port(), any::<bool>()).prop_map(|(host, is_dynamic)| PortSpec {
         container_port: 80,
         host_port: if is_dynamic { 0 } else { host.port },

@@ -31,6 +31,17 @@ pub(crate) fn command(mut command: Value) -> Value {
         "StopDeployment" => under(body, json!({"is_rollback": true})),
         "ContinueDeployment" => under(body, json!({"is_rollback": false})),
         "StepService" => step(body),
+        "CreateProvider" => under(
+            body,
+            json!({"document": "{}", "spec": {"group": null}, "tags": []}),
+        ),
+        "UpdateProvider" => under(body, json!({"document": "{}"})),
+        "PutClusterCapacity" => under(
+            body,
+            json!({"cluster": "default", "capacity": {"providers": [], "strategy": []}}),
+        ),
+        "QueueTasks" => queue(body),
+        "PlaceTasks" => place(body),
         "ProtectTasks" => under(body, json!({"for_ms": null})),
         "DeregisterInstance" => under(body, json!({"force": false})),
         "Observe" => observe(body),
@@ -95,6 +106,59 @@ fn start(body: &mut Value) {
         .for_each(new_task);
 }
 
+/// `"times": N` is as many tasks, with the ids that follow.
+fn queue(body: &mut Value) {
+    under(body, json!({"tasks": [], "waiting": []}));
+    start(body);
+    let waiting = body["waiting"].as_array_mut().expect("waiting is a list");
+    let mut all = Vec::new();
+    for mut task in waiting.drain(..) {
+        let times = task["times"].as_u64().unwrap_or(1);
+        let first: u64 = number(&task).parse().expect("a number");
+        for id in first..first + times {
+            task["id"] = format!("t{id}").into();
+            all.push(new_waiting(task.clone()));
+        }
+    }
+    *waiting = all;
+}
+
+fn new_waiting(mut task: Value) -> Value {
+    let number = number(&task);
+    let container = json!({
+        "id": format!("c{number}"), "name": "web", "image": "web", "essential": true, "cpu_units": 100,
+        "memory_mib": 100, "memory_reservation_mib": 0, "bindings": []
+    });
+    let wish = json!({
+        "definition": "web:1", "provider": "a", "group": "family:web", "overrides": "{}", "constraints": [],
+        "strategies": []
+    });
+    under(
+        &mut task,
+        json!({
+            "cluster": "default", "wish": wish, "reserved": {"cpu_units": 100, "memory_mib": 100, "ports": []},
+            "containers": [container], "started_by": "", "tags": [], "stop_timeout_ms": 30_000,
+            "enable_execute_command": false
+        }),
+    );
+    definition_id(&mut task["wish"]["definition"]);
+    task
+}
+
+fn number(task: &Value) -> String {
+    let id = task["id"].as_str().expect("a task has an id");
+    id.trim_start_matches('t').to_owned()
+}
+
+fn place(body: &mut Value) {
+    under(
+        body,
+        json!({"cluster": "default", "seen_steps": 0, "seen_changes": 0, "tasks": [], "look_at": 0}),
+    );
+    let tasks = body["tasks"].as_array_mut().expect("tasks is a list");
+    tasks.iter_mut().for_each(new_task);
+}
+
 fn new_task(task: &mut Value) {
     {
         let number = task["id"]
@@ -142,7 +206,7 @@ fn service_key(key: &mut Value) {
     }
 }
 
-/// `"deploy": [1, "web:1"]` is a deployment and what its tasks run. An update says all of the spec that is not a default.
+/// `"deploy": [1, "web:1"]` is a deployment and what its tasks run; a strategy may follow. An update says all of the spec that is not a default.
 fn service(body: &mut Value, is_new: bool) {
     let spec = json!({
         "scheduling": "Replica", "controller": "Ecs", "desired_count": 2, "minimum_percent": 100,
@@ -173,7 +237,7 @@ fn service(body: &mut Value, is_new: bool) {
         body["deploy"] = json!({
             "id": pair[0], "document": "{}",
             "spec": {
-                "definition": definition, "launch_type": "EXTERNAL"
+                "definition": definition, "launch_type": "EXTERNAL", "strategy": pair.get(2).unwrap_or(&json!([]))
             }
         });
     }

@@ -8,14 +8,14 @@
 //! at MS apply request N COMMAND  the same, as request N; otherwise each has a request of its own
 //! at MS duties office=MS iN=MS   what a leader owes at that time, that long in office, having heard of iN that long ago
 //! place COUNT KEY=VALUE ...      cluster, group, cpu, memory, gpus, ports (`tcp/80`; port 0 is any), attributes, distinct=yes, seed,
-//!                                strategies (`spread:instanceId`, `binpack:cpu`, `random`); last `where EXPRESSION` (memberOf)
+//!                                provider, strategies (`spread:instanceId`, `binpack:cpu`, `random`); last `where EXPRESSION` (memberOf)
 //! place on iN KEY=VALUE ...      the same, on one instance
 //! place why KEY=VALUE ...        the same: why the next goes where it goes
 //! at MS lead office=MS iN=MS     the same, done, until nothing is owed
 //! at MS report VERB tN ...       agents see tasks `running`, `failed` (before they ran), `ended` (after) or `stopped` (as told);
 //!                                `all VERB` means all whom it may concern
-//! show KIND ID                   a row: task, instance, cluster, definition, family, token, node, service, rollout, events; or
-//!                                `show tasks`
+//! show KIND ID                   a row: task, instance, cluster, definition, family, token, node, service, rollout, events, provider,
+//!                                waiting (a task), queue (a cluster's); or `show tasks`
 //! ```
 //!
 //! Ids are short: `t1` is a task, `i1` an instance, `s1` a session, `d1` a store (disk), `c1` a container.
@@ -32,7 +32,7 @@ use std::fmt::Write as _;
 use quorate_core::command::TaskObserved;
 use quorate_core::ids::{InstanceId, RequestId};
 use quorate_core::placement::{
-    Constraint, Need, Refusal, Row, RuleError, Rules, Strategy, Why, place_on, why,
+    Constraint, Need, Pool, Refusal, Row, RuleError, Rules, Strategy, Why, place_on, why,
 };
 use quorate_core::state::{DesiredStatus, StopCode, Task, TaskStatus};
 use quorate_core::{
@@ -245,7 +245,10 @@ impl Stage {
         let (what, expression) = what.split_once(" where ").unwrap_or((what, ""));
         let words = Words::parse(what);
         let rules = match rules(&words, expression) {
-            Ok(rules) => rules,
+            Ok(rules) => match words.text("provider", "").parse() {
+                Ok(name) => rules.within(Pool::of(&self.state, &name).expect("a provider")),
+                Err(_) => rules,
+            },
             Err(error) => return self.say(&format!("invalid {error}")),
         };
         let need = Need {
@@ -412,5 +415,7 @@ fn change(change: &Change) -> String {
         Change::Instance(id) => format!("instance {}", short(id)),
         Change::Node(id) => format!("node {id}"),
         Change::Service(key) => format!("service {key}"),
+        Change::Provider(name) => format!("provider {name}"),
+        Change::Waiting(task) => format!("waiting {}", short(task)),
     }
 }

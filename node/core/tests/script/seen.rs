@@ -21,13 +21,14 @@ macro_rules! variants {
 variants!(Command, COMMANDS, command: CreateCluster, DeleteCluster, RegisterDefinition, DeregisterDefinition, StartTasks,
     StopTask, RegisterInstance, Disconnect, DeregisterInstance, PutAttributes, DeleteAttributes, SetDraining, LoseInstance,
     Observe, ExpireStops, Forget, RecordNode, CreateService, UpdateService, DeleteService, StopDeployment, ContinueDeployment,
-    StepService, ProtectTasks);
+    StepService, ProtectTasks, CreateProvider, UpdateProvider, DeleteProvider, PutClusterCapacity, QueueTasks, PlaceTasks);
 variants!(Rejection, REJECTIONS, rejection: ClusterNotFound, ClusterInactive, ClusterHasInstances, ClusterHasTasks,
     DefinitionNotFound, DefinitionInactive, TokenConflict, NoLongerFits, TaskNotFound, InstanceNotFound, InstanceInactive,
     InstanceHasTasks, TooManyAttributes, InstanceElsewhere, StaleSession, NodeHasOtherStore, ClusterHasServices,
     ServiceNotFound, ServiceNotActive, ServiceExists, ServiceDraining, ServiceScaled, ServiceMoved, DeploymentNotFound,
-    NotPaused, DeploymentEnded);
-variants!(Refusal, REFUSALS, refusal: NotActive, AgentDisconnected, Overcommitted, Cpu, Memory, Ports, Gpu, Attribute, MemberOf,
+    NotPaused, DeploymentEnded, ProviderExists, ProviderNotFound, GroupTaken, ProviderAttached, ProviderNotAttached,
+    ProviderInUse, TooManyWaiting, QueueMoved);
+variants!(Refusal, REFUSALS, refusal: Capacity, NotActive, AgentDisconnected, Overcommitted, Cpu, Memory, Ports, Gpu, Attribute, MemberOf,
     DistinctInstance);
 
 /// What has been shown.

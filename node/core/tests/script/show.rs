@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use quorate_core::Millis;
 use quorate_core::State;
 use quorate_core::ids::{ClusterName, DeploymentId, ServiceKey};
-use quorate_core::state::{Container, Instance, Resources, Service, ServiceDeployment, Task};
+use quorate_core::state::{
+    CapacityProvider, Container, Instance, Resources, Service, ServiceDeployment, Task, WaitingTask,
+};
 
 use super::words::{instance, port, readable, short, task};
 
@@ -41,13 +43,30 @@ pub(crate) fn show(state: &State, what: &str) -> String {
             .cluster(&name.parse().expect("a name"))
             .map(|cluster| {
                 let tags = short(&cluster.tags);
+                let capacity = match cluster.capacity.providers.is_empty() {
+                    true => String::new(),
+                    false => format!("\ncapacity {}", short(&cluster.capacity)),
+                };
                 format!(
-                    "{} created={} tags={tags} document={}",
+                    "{} created={} tags={tags} document={}{capacity}",
                     cluster.status.as_str(),
                     cluster.created_at.0,
                     cluster.document.text()
                 )
             }),
+        ["provider", name] => state
+            .provider(&name.parse().expect("a name"))
+            .map(of_provider),
+        ["waiting", id] => state
+            .waiting_task(&task(id).expect("show waiting tN"))
+            .map(of_waiting),
+        ["queue", name] => state.queue(&name.parse().expect("a name")).map(|queue| {
+            let waiting: Vec<String> = state
+                .waiting_in(&queue.cluster)
+                .map(|one| short(&one.new.id))
+                .collect();
+            format!("{} look={}", waiting.join(" "), queue.look_at.0)
+        }),
         ["definition", id] => state
             .definition(&id.parse().expect("family:revision"))
             .map(|one| {
@@ -92,6 +111,36 @@ pub(crate) fn show(state: &State, what: &str) -> String {
         _ => panic!("show {what}?"),
     };
     shown.unwrap_or_else(|| "none".to_owned())
+}
+
+fn of_provider(one: &CapacityProvider) -> String {
+    format!(
+        "{} created={} updated={} group={} document={}",
+        one.status.as_str(),
+        one.created_at.0,
+        one.updated_at.map_or("no".into(), |at| at.0.to_string()),
+        one.spec.group.as_deref().unwrap_or("none"),
+        one.document.text()
+    )
+}
+
+fn of_waiting(one: &WaitingTask) -> String {
+    let end = one.stopped.as_ref().map_or(String::new(), |stop| {
+        format!(
+            " stopped={}\n{}: {}",
+            stop.at.0,
+            stop.code.as_str(),
+            stop.reason
+        )
+    });
+    format!(
+        "{} desired={} with {} number={} created={}{end}",
+        one.last().as_str(),
+        one.desired().as_str(),
+        one.new.wish.provider,
+        one.number,
+        one.created_at.0
+    )
 }
 
 fn service(name: &str) -> ServiceKey {

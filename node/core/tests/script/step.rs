@@ -1,7 +1,7 @@
-//! A duty as scripts show it: a step of a service in a few lines, everything else as JSON.
+//! A duty as scripts show it: a step of a service or of a queue in a few lines, everything else as JSON.
 
 use quorate_core::Command;
-use quorate_core::command::{ServiceStep, Turn};
+use quorate_core::command::{NewTask, QueueStep, ServiceStep, Turn};
 use quorate_core::state::Crowd;
 
 use super::words::{readable, short};
@@ -9,21 +9,41 @@ use super::words::{readable, short};
 pub(crate) fn of(command: &Command) -> String {
     match command {
         Command::StepService(step) => of_step(step),
+        Command::PlaceTasks(step) => of_queue(step),
         other => format!("did {}", short(other)),
     }
+}
+
+fn of_queue(step: &QueueStep) -> String {
+    let placed = step.tasks.iter().map(|task| {
+        let provider = task.provider.as_ref().expect("it waited for one");
+        let text = format!("place {} of {provider} {}", short(&task.id), place(task));
+        text.trim_end().to_owned()
+    });
+    let look = std::iter::once(format!("look at {}", step.look_at.0));
+    let lines: Vec<String> = placed
+        .chain(look)
+        .map(|line| format!("{} {line}", step.cluster))
+        .collect();
+    lines.join("\n")
+}
+
+fn place(task: &NewTask) -> String {
+    let ports: Vec<String> = task.reserved.ports.iter().map(super::words::port).collect();
+    format!("on {} {}", short(&task.instance), ports.join(","))
 }
 
 fn of_step(step: &ServiceStep) -> String {
     let mut lines = Vec::new();
     for start in &step.start {
         let task = &start.task;
-        let ports: Vec<String> = task.reserved.ports.iter().map(super::words::port).collect();
+        let provider = task.provider.as_ref();
+        let provider = provider.map_or(String::new(), |name| format!("by {name} "));
         let text = format!(
-            "start {} of {} on {} {}",
+            "start {} of {} {provider}{}",
             short(&task.id),
             start.deployment,
-            short(&task.instance),
-            ports.join(",")
+            place(task)
         );
         lines.push(text.trim_end().to_owned());
     }

@@ -8,7 +8,7 @@ use proptest::sample::select;
 use quorate_core::command::{NewInstance, NewTask, Reservation, TaskObserved};
 use quorate_core::documents::Document;
 use quorate_core::ids::{ClusterName, DefinitionId, InstanceId, NodeId, SessionId, TaskId};
-use quorate_core::placement::ZONE;
+use quorate_core::placement::{GROUP, PROVIDER, ZONE};
 use quorate_core::state::{InstanceVersion, Resources, TaskStatus};
 use quorate_core::{Command, Millis, State};
 
@@ -21,12 +21,7 @@ fn instance() -> impl Strategy<Value = NewInstance> {
         select(vec![300_u64, 1000, 2000]),
         select(vec![300_u64, 1000, 2000]),
     );
-    let names = select(vec![
-        "gpu".to_owned(),
-        "arm".to_owned(),
-        ZONE.to_owned(),
-        ZONE.to_owned(),
-    ]);
+    let names = select(vec!["gpu", "arm", ZONE, ZONE, PROVIDER, GROUP]).prop_map(str::to_owned);
     let attributes = btree_map(names, text(), 0..4);
     let version = select(vec!["", "1.9.0", "1.14.5"]);
     let ports = prop::collection::btree_set(port(), 0..2);
@@ -118,6 +113,7 @@ pub(crate) fn started(
         overrides: Document::default(),
         tags: Vec::new(),
         launch_type: "EXTERNAL".into(),
+        provider: None,
         stop_timeout_ms: 30_000,
         enable_execute_command: false,
     }

@@ -3,7 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use quorate_core::placement::{Constraint, Measure, Need, Over, Placement, Strategy, lot};
+use quorate_core::placement::{
+    Constraint, GROUP, Measure, Need, Over, PROVIDER, Placement, Strategy, lot,
+};
 use quorate_core::state::{HostPort, Instance, InstanceStatus, Task, TaskStatus};
 use quorate_core::{Problem, State};
 
@@ -91,6 +93,10 @@ fn score(case: &Case<'_>, instance: &Instance, earlier: &[Placement]) -> Option<
         .constraints
         .contains(&Constraint::DistinctInstance)
         || load.mates == 0;
+    let is_of_provider = problem.rules.constraints.iter().all(|one| match one {
+        Constraint::Capacity(pool) => is_of(&pool.to_string(), instance),
+        Constraint::DistinctInstance | Constraint::MemberOf(_) => true,
+    });
     let mate = (load.planned > 0).then_some(problem.group);
     let is_member = case
         .said
@@ -132,7 +138,7 @@ fn score(case: &Case<'_>, instance: &Instance, earlier: &[Placement]) -> Option<
             })
         })
     });
-    let can = held && fits && is_able && fixed_fit && dynamic_fit;
+    let can = held && fits && is_able && is_of_provider && fixed_fit && dynamic_fit;
     (can && is_alone && is_member).then(|| {
         let memory_left = has.memory_mib - load.memory_mib - memory_mib;
         let cpu_left = has.cpu_units - load.cpu_units - cpu_units;
@@ -144,6 +150,16 @@ fn score(case: &Case<'_>, instance: &Instance, earlier: &[Placement]) -> Option<
             instance.id,
         )
     })
+}
+
+/// Whether an instance is a provider's: as it is marked; where it is not, it is FARGATE's. The world's provider `one` has group `two`.
+pub(crate) fn is_of(provider: &str, instance: &Instance) -> bool {
+    let mark = |name| value(instance, name).filter(|value| !value.is_empty());
+    match (mark(PROVIDER), mark(GROUP)) {
+        (Some(marked), _) => marked == provider,
+        (None, Some(group)) => provider == "one" && group == "two",
+        (None, None) => provider == "FARGATE",
+    }
 }
 
 fn value<'a>(instance: &'a Instance, name: &str) -> Option<&'a str> {

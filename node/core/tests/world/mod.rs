@@ -1,5 +1,6 @@
 //! A small world for properties: few names, so that random commands meet; and logs of such commands.
 
+pub(crate) mod capacity;
 pub(crate) mod crowd;
 pub(crate) mod judge;
 mod services;
@@ -16,12 +17,12 @@ use quorate_core::command::{
     Applied, ClientToken, ContainerObserved, InstanceAttribute, NewContainer, NewInstance, NewTask,
     Reservation, TaskObserved,
 };
-use quorate_core::documents::{DefinitionSpec, Document, Protocol};
+use quorate_core::documents::{Capacity, DefinitionSpec, Document, Protocol};
 use quorate_core::ids::{
     ClusterName, ContainerId, DefinitionId, Family, InstanceId, NodeId, RequestId, SessionId,
     StoreId, TaskId,
 };
-use quorate_core::placement::ZONE;
+use quorate_core::placement::{GROUP, PROVIDER, ZONE};
 use quorate_core::state::{
     ContainerStatus, Health, HostPort, InstanceVersion, PortRange, Resources, StopCode, TaskStatus,
 };
@@ -114,6 +115,7 @@ fn new_task() -> impl Strategy<Value = NewTask> {
                 overrides: Document::default(),
                 tags: Vec::new(),
                 launch_type: "EXTERNAL".into(),
+                provider: None,
                 stop_timeout_ms: stop * 30_000,
                 enable_execute_command: false,
             }
@@ -259,7 +261,7 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         version: "0.1.0".into(),
     });
     prop_oneof![
-        2 => cluster().prop_map(|name| Command::CreateCluster { name, tags: Vec::new(), document: Document::default() }),
+        2 => cluster().prop_map(|name| Command::CreateCluster { name, tags: Vec::new(), document: Document::default(), capacity: Capacity::default() }),
         1 => cluster().prop_map(|name| Command::DeleteCluster { name }),
         1 => Just(register_definition()),
         1 => definition().prop_map(|id| Command::DeregisterDefinition { id }),
@@ -280,11 +282,12 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         2 => vec(task(), 0..3).prop_map(|tasks| Command::Forget { tasks }),
         1 => node,
         10 => services::command(),
+        10 => capacity::command(),
     ]
 }
 
 pub(crate) fn attribute() -> impl Strategy<Value = InstanceAttribute> {
-    let name = select(vec!["gpu".to_owned(), "arm".to_owned(), ZONE.to_owned()]);
+    let name = select(vec!["gpu", "arm", ZONE, PROVIDER, GROUP]).prop_map(str::to_owned);
     let parts = (instance(), name, text());
     parts.prop_map(|(instance, name, value)| InstanceAttribute {
         instance,
@@ -326,12 +329,13 @@ pub(crate) fn log() -> impl Strategy<Value = Vec<Entry>> {
     })
 }
 
-/// Two clusters, a definition and two instances.
+/// Two clusters, a definition, two instances, and capacity providers that one of the clusters has.
 pub(crate) fn beginning() -> Entry {
     let create = |name: &str| Command::CreateCluster {
         name: name.parse().unwrap(),
         tags: Vec::new(),
         document: Document::default(),
+        capacity: Capacity::default(),
     };
     let register = |number| Command::RegisterInstance(Box::new(plain(number)));
     let commands = [
@@ -341,6 +345,7 @@ pub(crate) fn beginning() -> Entry {
         register(1),
         register(2),
     ];
+    let commands = commands.into_iter().chain(capacity::beginning());
     let items = (OWN_REQUESTS * 2..).zip(commands);
     Entry {
         at: Millis(1000),

@@ -34,6 +34,7 @@ fn deploy() -> impl Strategy<Value = NewDeployment> {
         spec: RevisionSpec {
             definition,
             launch_type: "EXTERNAL".into(),
+            strategy: Vec::new(),
         },
     })
 }

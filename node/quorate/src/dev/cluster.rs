@@ -50,9 +50,7 @@ pub(crate) async fn until_ready(client: &Client, layout: &Layout) -> Result<Valu
             .filter(|nodes| all_there(nodes, layout)))
     })
     .await?;
-    client
-        .call("CreateCluster", json!({"clusterName": CLUSTER}))
-        .await?;
+    make_default(client).await?;
     until(async || {
         let instances = instance::describe_all(client, CLUSTER).await?;
         let connected = list(&instances, "/containerInstances")
@@ -63,6 +61,20 @@ pub(crate) async fn until_ready(client: &Client, layout: &Layout) -> Result<Valu
     })
     .await?;
     Ok(nodes)
+}
+
+/// The cluster is there, whoever made it, and takes what deploy tools launch by default (FARGATE), unless somebody said otherwise.
+async fn make_default(client: &Client) -> Result<(), Failure> {
+    let made = client
+        .call("CreateCluster", json!({"clusterName": CLUSTER}))
+        .await?;
+    if list(&made, "/cluster/capacityProviders").is_empty() {
+        let capacity = json!({
+            "cluster": CLUSTER, "capacityProviders": ["FARGATE", "FARGATE_SPOT"], "defaultCapacityProviderStrategy": [],
+        });
+        client.call("PutClusterCapacityProviders", capacity).await?;
+    }
+    Ok(())
 }
 
 fn all_there(nodes: &Value, layout: &Layout) -> bool {

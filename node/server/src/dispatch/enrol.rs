@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quorate_core::command::NewInstance;
-use quorate_core::documents::Document;
+use quorate_core::documents::{Capacity, Document};
 use quorate_core::ids::{ClusterName, InstanceId, SessionId};
 use quorate_core::{Command, Rejection, Reply};
 use quorate_proto::agent::refused::Code;
@@ -80,6 +80,7 @@ async fn create_default(desk: &Desk, deadline: Instant) -> Result<(), Refused> {
         name: ClusterName::default_cluster(),
         tags: Vec::new(),
         document: Document::default(),
+        capacity: Capacity::default(),
     };
     let settled = submit(&desk.consensus, item(command), deadline)
         .await
@@ -143,7 +144,15 @@ pub(super) fn refusal(rejection: &Rejection) -> Refused {
         | Rejection::ServiceMoved(_)
         | Rejection::DeploymentNotFound(_)
         | Rejection::NotPaused { .. }
-        | Rejection::DeploymentEnded(_) => {
+        | Rejection::DeploymentEnded(_)
+        | Rejection::ProviderExists(_)
+        | Rejection::ProviderNotFound(_)
+        | Rejection::GroupTaken(_)
+        | Rejection::ProviderAttached { .. }
+        | Rejection::ProviderNotAttached { .. }
+        | Rejection::ProviderInUse(_)
+        | Rejection::TooManyWaiting(_)
+        | Rejection::QueueMoved(_) => {
             unreachable!("no command of an agent comes to {rejection:?}")
         }
     }

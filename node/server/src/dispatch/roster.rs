@@ -83,7 +83,11 @@ impl Roster {
                     let all = list.values().flatten();
                     all.for_each(|mailbox| mailbox.put(|news| news.nodes = true));
                 }
-                Change::Cluster(_) | Change::Definition(_) | Change::Service(_) => {}
+                Change::Cluster(_)
+                | Change::Definition(_)
+                | Change::Service(_)
+                | Change::Provider(_)
+                | Change::Waiting(_) => {}
             }
         }
     }

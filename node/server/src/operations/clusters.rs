@@ -7,8 +7,8 @@ use quorate_core::documents::{Tags, tags};
 use quorate_core::ids::ClusterName;
 use quorate_core::state::{Cluster, ClusterStatus};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use super::capacity::Wanted;
 use super::exception::{Exception, Kind};
 use super::input::{Input, check_list};
 use super::page::{Order, Paging};
@@ -64,8 +64,8 @@ pub(super) fn active<'a>(scene: &Scene<'a>, name: &ClusterName) -> Result<&'a Cl
 struct Create {
     cluster_name: String,
     tags: Tags,
-    capacity_providers: Vec<String>,
-    default_capacity_provider_strategy: Vec<Value>,
+    #[serde(flatten)]
+    capacity: Wanted,
     service_connect_defaults: Option<Namespace>,
 }
 
@@ -76,7 +76,7 @@ struct Namespace {
 }
 
 /// CreateCluster.
-pub(super) fn create(_: &Scene<'_>, mut input: Input) -> Result<Intent, Exception> {
+pub(super) fn create(scene: &Scene<'_>, mut input: Input) -> Result<Intent, Exception> {
     let create: Create = input.clone().read()?;
     let name = match create.cluster_name.as_str() {
         "" => ClusterName::default_cluster(),
@@ -87,13 +87,7 @@ pub(super) fn create(_: &Scene<'_>, mut input: Input) -> Result<Intent, Exceptio
         })?,
     };
     tags::check(&create.tags).map_err(|error| refusals::tags(&error))?;
-    if !create.capacity_providers.is_empty()
-        || !create.default_capacity_provider_strategy.is_empty()
-    {
-        return Err(Exception::invalid_parameter(
-            "The specified capacity provider was not found: Quorate has no capacity providers yet.",
-        ));
-    }
+    let capacity = create.capacity.checked(scene)?;
     if let Some(Namespace { namespace }) = create
         .service_connect_defaults
         .filter(|given| !given.namespace.is_empty())
@@ -101,7 +95,7 @@ pub(super) fn create(_: &Scene<'_>, mut input: Input) -> Result<Intent, Exceptio
         let text = format!("The namespace {namespace} was not found.");
         return Err(Exception::new(Kind::NamespaceNotFound, text));
     }
-    // What has a place of its own, and what was refused above unless it is empty.
+    // What has a place of its own, or was refused above.
     for member in [
         "clusterName",
         "tags",
@@ -121,6 +115,7 @@ pub(super) fn create(_: &Scene<'_>, mut input: Input) -> Result<Intent, Exceptio
         name,
         tags: create.tags,
         document,
+        capacity,
     }))
 }
 
@@ -129,7 +124,7 @@ struct Answer<'a> {
     cluster: ClusterJson<'a>,
 }
 
-/// The answer of CreateCluster.
+/// The answer of CreateCluster and PutClusterCapacityProviders.
 pub(super) fn created(scene: &Scene<'_>, outcome: &Outcome) -> Result<Bytes, Exception> {
     answer(scene, outcome, ALL)
 }

@@ -16,6 +16,7 @@ use super::overrides::TaskOverrides;
 use super::placement::Wishes;
 use super::render::task::TaskJson;
 use super::render::{self, Failure};
+use super::strategy::{self, Item, LAUNCH_TYPE_DEFAULT, Launch};
 use super::tasks::TasksAnswer;
 use super::{Intent, Outcome, Scene, beyond, clusters, definitions, instances, refusals};
 use crate::planner::{Place, RunAsk};
@@ -32,8 +33,6 @@ const STARTED_BY_MAX: usize = 128;
 const STARTED_BY_MAX_OF_START: usize = 36;
 /// ECS: characters of a group.
 const GROUP_MAX: usize = 255;
-/// What our instances are, in ECS's words.
-const LAUNCH_TYPE_DEFAULT: &str = "EXTERNAL";
 
 /// The inputs of RunTask and StartTask; each has members that the other lacks.
 #[derive(Default, Deserialize)]
@@ -54,7 +53,7 @@ struct Wanted {
     enable_execute_command: bool,
     launch_type: Option<String>,
     platform_version: String,
-    capacity_provider_strategy: Vec<Value>,
+    capacity_provider_strategy: Vec<Item>,
     #[serde(flatten)]
     placement: Wishes,
     network_configuration: Map<String, Value>,
@@ -78,14 +77,16 @@ pub(super) fn run(scene: &Scene<'_>, mut input: Input) -> Result<Intent, Excepti
     }
     let cluster = clusters::active(scene, &name)?;
     let definition = definitions::usable(scene, &wanted.task_definition)?;
+    let launch = wanted.launch(scene, cluster, definition)?;
     let mut live = scene
         .state
         .instances_in(&name)
         .filter(|one| one.status != InstanceStatus::Inactive);
-    if live.next().is_none() {
+    // A capacity provider may get its first instance yet.
+    if launch.strategy.is_empty() && live.next().is_none() {
         return Err(Exception::no_container_instances());
     }
-    let mut ask = wanted.ask(cluster, definition)?;
+    let mut ask = wanted.ask(cluster, definition, launch)?;
     (ask.count, ask.token) = (count, token);
     Ok(Intent::Run {
         ask: Box::new(ask),
@@ -112,7 +113,11 @@ pub(super) fn start(scene: &Scene<'_>, input: Input) -> Result<Intent, Exception
             None => missing.push(instances::missing(scene, cluster, text)),
         }
     }
-    let mut ask = wanted.ask(cluster, definition)?;
+    let launch = Launch {
+        launch_type: LAUNCH_TYPE_DEFAULT.to_owned(),
+        strategy: Vec::new(),
+    };
+    let mut ask = wanted.ask(cluster, definition, launch)?;
     (ask.count, ask.place) = (chosen.len(), Place::On(chosen));
     Ok(Intent::Run {
         ask: Box::new(ask),
@@ -142,7 +147,7 @@ fn found(scene: &Scene<'_>, cluster: &ClusterName, tasks: &[TaskId]) -> Outcome 
     let (known, gone): (Vec<_>, Vec<_>) = tasks
         .iter()
         .copied()
-        .partition(|id| scene.state.task(id).is_some());
+        .partition(|id| scene.state.cluster_of_task(id).is_some());
     let gone = gone
         .into_iter()
         .map(|id| Failure::missing(scene.realm.task(cluster, id)));
@@ -179,11 +184,10 @@ impl Wanted {
                 "propagateTags can not be SERVICE: no service starts these tasks.",
             ));
         }
-        if self.launch_type.is_some() && !self.capacity_provider_strategy.is_empty() {
-            return Err(Exception::invalid_parameter(
-                "Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.",
-            ));
-        }
+        strategy::check_either(
+            self.launch_type.as_deref(),
+            &self.capacity_provider_strategy,
+        )?;
         self.placement.check()?;
         self.refuse_unsupported()
     }
@@ -194,10 +198,6 @@ impl Wanted {
             (
                 "launchType MANAGED_INSTANCES",
                 self.launch_type.as_deref() == Some("MANAGED_INSTANCES"),
-            ),
-            (
-                "capacityProviderStrategy",
-                !self.capacity_provider_strategy.is_empty(),
             ),
             (
                 "networkConfiguration",
@@ -244,13 +244,33 @@ impl Wanted {
         }))
     }
 
+    /// What the tasks are launched on, and may be.
+    fn launch(
+        &self,
+        scene: &Scene<'_>,
+        cluster: &Cluster,
+        definition: &TaskDefinition,
+    ) -> Result<Launch, Exception> {
+        let launch_type = self.launch_type.as_deref();
+        let items = &self.capacity_provider_strategy;
+        let launch = strategy::launch(scene, cluster, launch_type, items)?;
+        strategy::check_compatible(definition, &launch, launch_type.is_some())?;
+        Ok(launch)
+    }
+
     /// The ask for one task anywhere.
-    fn ask(self, cluster: &Cluster, definition: &TaskDefinition) -> Result<RunAsk, Exception> {
+    fn ask(
+        self,
+        cluster: &Cluster,
+        definition: &TaskDefinition,
+        launch: Launch,
+    ) -> Result<RunAsk, Exception> {
         if let Some(what) = beyond::of(definition) {
             return Err(refusals::unsupported(&what));
         }
         let overrides = TaskOverrides::parse(&self.overrides, &definition.spec)?;
         let group = self.group.clone().filter(|group| !group.is_empty());
+        let rules = self.placement.rules(&definition.spec)?;
         Ok(RunAsk {
             cluster: cluster.name.clone(),
             definition: definition.id.clone(),
@@ -260,13 +280,13 @@ impl Wanted {
             group: group.unwrap_or_else(|| format!("family:{}", definition.id.family)),
             tags: self.all_tags(cluster, definition)?,
             started_by: self.started_by,
-            launch_type: self
-                .launch_type
-                .unwrap_or_else(|| LAUNCH_TYPE_DEFAULT.to_owned()),
+            rules: launch.rules(rules),
+            launch_type: launch.launch_type,
+            strategy: launch.strategy,
+            written: self.placement.of_service()?,
             enable_execute_command: self.enable_execute_command,
             token: None,
             place: Place::Anywhere,
-            rules: self.placement.rules(&definition.spec)?,
         })
     }
 
@@ -297,10 +317,10 @@ pub(super) fn launched(scene: &Scene<'_>, outcome: &Outcome) -> Result<Bytes, Ex
     let Reply::Tasks(ids) = &outcome.reply else {
         return Err(outcome.strange());
     };
-    let tasks = ids.iter().filter_map(|id| scene.state.task(id));
+    let tasks = ids.iter();
     Ok(render::body(&TasksAnswer {
         tasks: tasks
-            .map(|task| TaskJson::of(scene.state, scene.realm, task, true))
+            .filter_map(|id| TaskJson::find(scene.state, scene.realm, *id, true))
             .collect(),
         failures: outcome.failures.clone(),
     }))

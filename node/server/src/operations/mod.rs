@@ -6,6 +6,7 @@
 mod attributes;
 mod beyond;
 mod callers;
+mod capacity;
 mod carry;
 mod clusters;
 mod definitions;
@@ -23,6 +24,7 @@ mod refusals;
 mod render;
 mod rollouts;
 mod services;
+mod strategy;
 mod tasks;
 
 use bytes::Bytes;
@@ -72,6 +74,24 @@ const TABLE: &[Operation] = &[
     ecs("DeleteCluster", Write(clusters::delete, clusters::deleted)),
     ecs("DescribeClusters", Read(clusters::describe)),
     ecs("ListClusters", Read(clusters::list)),
+    ecs(
+        "PutClusterCapacityProviders",
+        Write(capacity::put, clusters::created),
+    ),
+    // Capacity providers.
+    ecs(
+        "CreateCapacityProvider",
+        Write(capacity::create, capacity::changed),
+    ),
+    ecs("DescribeCapacityProviders", Read(capacity::describe)),
+    ecs(
+        "UpdateCapacityProvider",
+        Write(capacity::update, capacity::changed),
+    ),
+    ecs(
+        "DeleteCapacityProvider",
+        Write(capacity::delete, capacity::changed),
+    ),
     // Task definitions.
     ecs(
         "RegisterTaskDefinition",

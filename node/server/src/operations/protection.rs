@@ -58,14 +58,17 @@ fn members<'a>(
 ) -> Result<(Vec<&'a Task>, Vec<Failure>), Exception> {
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for text in named {
-        match tasks::find(scene, cluster, text)? {
-            Some(task) if task.service.is_some() && task.holds_resources() => found.push(task),
-            Some(task) => failures.push(Failure {
-                arn: scene.realm.task(&task.cluster, task.id),
+        let id = tasks::find(scene, cluster, text)?;
+        let task = id.and_then(|id| scene.state.task(&id));
+        let can_be = |task: &&Task| task.service.is_some() && task.holds_resources();
+        match (id, task.filter(can_be)) {
+            (Some(_), Some(task)) => found.push(task),
+            (Some(id), None) => failures.push(Failure {
+                arn: scene.realm.task(&cluster.name, id),
                 reason: "TASK_NOT_VALID".into(),
                 detail: Some("The task does not run, or no service started it.".into()),
             }),
-            None => {
+            (None, _) => {
                 failures.push(Failure::missing_in(
                     scene.realm,
                     &cluster.name,

@@ -1,7 +1,7 @@
 //! Every refusal of the state and of the planner as the exception that a caller sees: one table each.
 
 use quorate_core::arn::ReferenceError;
-use quorate_core::documents::{DefinitionError, TagError};
+use quorate_core::documents::{DefinitionError, StrategyError, TagError};
 use quorate_core::ids::{ClusterName, TaskId};
 use quorate_core::placement::{Refusal, Refused};
 use quorate_core::{Realm, Rejection, State};
@@ -16,10 +16,10 @@ pub(super) fn instance_not_found() -> Exception {
 
 /// A client token came back with other parameters; names the tasks that it started.
 pub(super) fn token_conflict(tasks: &[TaskId], state: &State, realm: &Realm) -> Exception {
-    let known = tasks.iter().filter_map(|id| state.task(id));
-    let arns = known
-        .map(|task| realm.task(&task.cluster, task.id))
-        .collect();
+    let known = tasks
+        .iter()
+        .filter_map(|id| Some((state.cluster_of_task(id)?, *id)));
+    let arns = known.map(|(cluster, id)| realm.task(cluster, id)).collect();
     Exception::conflict(
         "The clientToken was used before with other parameters.",
         arns,
@@ -92,11 +92,66 @@ pub(super) fn rejection(rejection: &Rejection, state: &State, realm: &Realm) -> 
                 arns.into_iter().collect(),
             )
         }
+        Rejection::ProviderExists(_)
+        | Rejection::ProviderNotFound(_)
+        | Rejection::GroupTaken(_)
+        | Rejection::ProviderAttached { .. }
+        | Rejection::ProviderNotAttached { .. }
+        | Rejection::ProviderInUse(_)
+        | Rejection::TooManyWaiting(_) => capacity(rejection),
         // Refusals of what agents and nodes propose; no operation proposes it.
         Rejection::InstanceElsewhere { .. }
+        | Rejection::QueueMoved(_)
         | Rejection::StaleSession(_)
         | Rejection::NodeHasOtherStore { .. } => Exception::server(rejection.to_string()),
     }
+}
+
+/// What was refused of capacity providers.
+fn capacity(rejection: &Rejection) -> Exception {
+    match rejection {
+        Rejection::ProviderExists(_) => Exception::client(
+            "The specified capacity provider already exists. To change the configuration of an existing capacity provider, \
+             update the capacity provider.",
+        ),
+        Rejection::GroupTaken(_) => Exception::client(
+            "The specified Auto Scaling group ARN is already being used by another capacity provider. \
+             Specify a unique Auto Scaling group ARN and try again.",
+        ),
+        Rejection::ProviderAttached { cluster, .. } => Exception::client(format!(
+            "The capacity provider cannot be deleted because it is associated with cluster: {cluster}. \
+             Remove the capacity provider from the cluster and try again."
+        )),
+        Rejection::ProviderNotAttached { .. } => provider_not_attached(),
+        Rejection::ProviderInUse(_) => Exception::new(
+            Kind::ResourceInUse,
+            "The specified capacity provider is in use and cannot be removed.",
+        ),
+        Rejection::TooManyWaiting(_) => Exception::client(
+            "The maximum number of tasks in the PROVISIONING state per cluster has been exceeded. Nothing was started.",
+        ),
+        _ => provider_not_found(),
+    }
+}
+
+/// A capacity provider that does not exist, or was deleted.
+pub(super) fn provider_not_found() -> Exception {
+    Exception::invalid_parameter(
+        "The specified capacity provider was not found. Specify a valid capacity provider and try again.",
+    )
+}
+
+/// Tasks are to run on a capacity provider that the cluster has not.
+pub(super) fn provider_not_attached() -> Exception {
+    Exception::invalid_parameter(
+        "The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. \
+         Associate the capacity provider with the cluster or specify a valid capacity provider and try again.",
+    )
+}
+
+/// A strategy that ECS would not take.
+pub(super) fn strategy(error: &StrategyError) -> Exception {
+    Exception::invalid_parameter(error.to_string())
 }
 
 /// Why an instance took no (more) tasks: ECS's code, and what is behind it where the code does not say.
@@ -112,6 +167,9 @@ pub(super) fn failure(refused: &Refused, cluster: &ClusterName, realm: &Realm) -
         Refusal::Overcommitted => {
             Some("Its tasks hold more than it has since it was registered again.".into())
         }
+        Refusal::Capacity(pool) => Some(format!(
+            "The container instance is not of capacity provider {pool}."
+        )),
         Refusal::MemberOf(expression) => Some(format!("It does not satisfy: {expression}")),
         Refusal::NotActive
         | Refusal::AgentDisconnected

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use quorate_core::ids::{InstanceId, TaskId};
-use quorate_core::state::{Cluster, DesiredStatus, StopCode, Task};
-use quorate_core::{Command, Reply};
+use quorate_core::state::{Cluster, DesiredStatus, StopCode, Task, WaitingTask};
+use quorate_core::{Command, Reply, State};
 use serde::{Deserialize, Serialize};
 
 use super::exception::Exception;
@@ -46,10 +46,9 @@ pub(super) fn describe(scene: &Scene<'_>, input: Input) -> Result<Bytes, Excepti
     };
     for text in &describe.tasks {
         match find(scene, cluster, text)? {
-            Some(task) => {
-                answer
-                    .tasks
-                    .push(TaskJson::of(scene.state, scene.realm, task, with_tags));
+            Some(id) => {
+                let task = TaskJson::find(scene.state, scene.realm, id, with_tags);
+                answer.tasks.extend(task);
             }
             None => answer.failures.push(Failure::missing_in(
                 scene.realm,
@@ -62,18 +61,18 @@ pub(super) fn describe(scene: &Scene<'_>, input: Input) -> Result<Bytes, Excepti
     Ok(render::body(&answer))
 }
 
-/// A task of `cluster` by id or ARN. An ARN of another cluster is a mistake, a text that is neither names nothing.
-pub(super) fn find<'a>(
-    scene: &Scene<'a>,
+/// The id of a task of `cluster`, placed or waiting, by id or ARN. An ARN of another cluster is a mistake, a text that is neither names nothing.
+pub(super) fn find(
+    scene: &Scene<'_>,
     cluster: &Cluster,
     text: &str,
-) -> Result<Option<&'a Task>, Exception> {
+) -> Result<Option<TaskId>, Exception> {
     let Ok(named) = scene.realm.parse_task(text) else {
         return Ok(None);
     };
     scene.check_cluster(named.cluster.as_ref(), cluster)?;
-    let found = scene.state.task(&named.id);
-    Ok(found.filter(|task| task.cluster == cluster.name))
+    let of = scene.state.cluster_of_task(&named.id);
+    Ok((of == Some(&cluster.name)).then_some(named.id))
 }
 
 #[derive(Default, Deserialize)]
@@ -93,7 +92,7 @@ pub(super) fn stop(scene: &Scene<'_>, input: Input) -> Result<Intent, Exception>
     let cluster = clusters::existing(scene, stop.cluster.as_deref())?;
     let task = find(scene, cluster, &stop.task)?.ok_or_else(Exception::task_not_found)?;
     Ok(Intent::Change(Command::StopTask {
-        task: task.id,
+        task,
         code: StopCode::UserInitiated,
         reason,
     }))
@@ -109,12 +108,12 @@ pub(super) fn stopped(scene: &Scene<'_>, outcome: &Outcome) -> Result<Bytes, Exc
     let Reply::Tasks(ids) = &outcome.reply else {
         return Err(outcome.strange());
     };
-    let task = ids.first().and_then(|id| scene.state.task(id));
+    let shown = ids
+        .first()
+        .and_then(|id| TaskJson::find(scene.state, scene.realm, *id, true));
     // Between two tries of one call the task may have been forgotten.
-    let task = task.ok_or_else(Exception::task_not_found)?;
-    Ok(render::body(&Stopped {
-        task: TaskJson::of(scene.state, scene.realm, task, true),
-    }))
+    let task = shown.ok_or_else(Exception::task_not_found)?;
+    Ok(render::body(&Stopped { task }))
 }
 
 #[derive(Default, Deserialize)]
@@ -151,7 +150,7 @@ impl Filter {
     }
 
     /// PENDING is a legal wish and never a desired status, hence no task has it.
-    fn wants(&self, task: &Task) -> bool {
+    fn wants(&self, task: &Row<'_>) -> bool {
         let desired = self
             .desired_status
             .as_deref()
@@ -160,17 +159,67 @@ impl Filter {
             wanted.as_deref().is_none_or(|wanted| wanted == have)
         };
         task.desired.as_str() == desired
-            && is(&self.family, task.definition.family.as_str())
-            && is(&self.started_by, &task.started_by)
-            && is(&self.launch_type, &task.launch_type)
+            && is(&self.family, task.family)
+            && is(&self.started_by, task.started_by)
+            && is(&self.launch_type, task.launch_type)
             // There are no daemons yet, so that no task is one's.
             && self.daemon_name.is_none()
     }
 
-    fn page<'a>(&self, tasks: impl Iterator<Item = &'a Task>) -> Result<Page<&'a Task>, Exception> {
+    fn page<'a>(&self, tasks: impl Iterator<Item = Row<'a>>) -> Result<Page<Row<'a>>, Exception> {
         let wanted = tasks.filter(|task| self.wants(task));
         self.paging
             .page::<_, TaskId>(Order::Ascending, wanted, |task| task.id)
+    }
+}
+
+/// What filters and pages look at.
+struct Row<'a> {
+    id: TaskId,
+    desired: DesiredStatus,
+    family: &'a str,
+    started_by: &'a str,
+    launch_type: &'a str,
+}
+
+impl<'a> Row<'a> {
+    fn of(task: &'a Task) -> Self {
+        Self {
+            id: task.id,
+            desired: task.desired,
+            family: task.definition.family.as_str(),
+            started_by: &task.started_by,
+            launch_type: &task.launch_type,
+        }
+    }
+
+    fn of_waiting(task: &'a WaitingTask) -> Self {
+        let wish = &task.new.wish;
+        Self {
+            id: task.new.id,
+            desired: task.desired(),
+            family: wish.definition.family.as_str(),
+            started_by: &task.new.started_by,
+            launch_type: wish.provider.launch_type(),
+        }
+    }
+
+    /// The tasks of a cluster, placed and waiting, by id.
+    fn all(state: &'a State, cluster: &'a Cluster) -> impl Iterator<Item = Self> {
+        let mut placed = state.tasks_in(&cluster.name).map(Self::of).peekable();
+        let waiting = state.waiting_tasks().map(Self::of_waiting);
+        let is_here = |row: &Self| state.cluster_of_task(&row.id) == Some(&cluster.name);
+        let mut waiting = waiting.filter(is_here).peekable();
+        std::iter::from_fn(move || {
+            let is_next = waiting
+                .peek()
+                .is_some_and(|one| placed.peek().is_none_or(|other| one.id < other.id));
+            if is_next {
+                waiting.next()
+            } else {
+                placed.next()
+            }
+        })
     }
 }
 
@@ -199,15 +248,18 @@ pub(super) fn list(scene: &Scene<'_>, input: Input) -> Result<Bytes, Exception> 
         .transpose()?;
     let is_on = |task: &&Task| instance.is_none_or(|instance| task.instance == instance);
     let page = match (service, &instance) {
-        (Some(service), _) => filter.page(scene.state.tasks_of(service).filter(is_on))?,
-        (None, Some(instance)) => filter.page(scene.state.tasks_on(instance))?,
-        (None, None) => filter.page(scene.state.tasks_in(&cluster.name))?,
+        (Some(service), _) => {
+            let tasks = scene.state.tasks_of(service).filter(is_on);
+            filter.page(tasks.map(Row::of))?
+        }
+        (None, Some(instance)) => filter.page(scene.state.tasks_on(instance).map(Row::of))?,
+        (None, None) => filter.page(Row::all(scene.state, cluster))?,
     };
     Ok(render::body(&Listed {
         task_arns: page
             .items
             .iter()
-            .map(|task| scene.realm.task(&task.cluster, task.id))
+            .map(|task| scene.realm.task(&cluster.name, task.id))
             .collect(),
         next_token: page.next_token,
     }))

@@ -1,9 +1,11 @@
 //! What the planner is asked for, and how a placement becomes a command. Pure.
 
-use quorate_core::command::{ClientToken, NewTask};
-use quorate_core::documents::{Document, Launch, Overrides, Tags};
+use quorate_core::command::{ClientToken, NewTask, NewWaiting, Wish};
+use quorate_core::documents::{
+    Document, Launch, Overrides, ServiceConstraint, ServiceStrategy, StrategyItem, Tags,
+};
 use quorate_core::ids::{ClusterName, DefinitionId, InstanceId};
-use quorate_core::placement::{Need, Order, Refused, Rules, place_on};
+use quorate_core::placement::{Need, Order, Refused, Rules, Tender, place_on};
 use quorate_core::{Command, Mint, Plan, Problem, State, place};
 
 /// RunTask or StartTask, parsed and checked.
@@ -35,6 +37,10 @@ pub struct RunAsk {
     pub place: Place,
     /// Constraints and strategies, those of the definition included.
     pub rules: Rules,
+    /// How tasks are shared out among capacity providers; empty where they go by launch type.
+    pub strategy: Vec<StrategyItem>,
+    /// The call's own constraints and strategies as they were written, kept by tasks that wait.
+    pub written: (Vec<ServiceConstraint>, Vec<ServiceStrategy>),
 }
 
 /// Where tasks may go.
@@ -71,10 +77,6 @@ pub(crate) fn decide(state: &State, ask: &RunAsk, mint: &mut Mint) -> Decision {
         seed: mint.request().as_u128() as u64,
         count: ask.count,
     };
-    let plan = match &ask.place {
-        Place::Anywhere => place(&problem),
-        Place::On(instances) => place_each(&problem, instances),
-    };
     let order = Order {
         cluster: &ask.cluster,
         definition,
@@ -84,7 +86,15 @@ pub(crate) fn decide(state: &State, ask: &RunAsk, mint: &mut Mint) -> Decision {
         started_by: &ask.started_by,
         tags: &ask.tags,
         launch_type: &ask.launch_type,
+        provider: None,
         enable_execute_command: ask.enable_execute_command,
+    };
+    if !ask.strategy.is_empty() {
+        return share_out(ask, problem, order, mint);
+    }
+    let plan = match &ask.place {
+        Place::Anywhere => place(&problem),
+        Place::On(instances) => place_each(&problem, instances),
     };
     let tasks: Vec<NewTask> = plan
         .placed
@@ -98,6 +108,44 @@ pub(crate) fn decide(state: &State, ask: &RunAsk, mint: &mut Mint) -> Decision {
     Decision {
         command,
         refused: plan.refused,
+    }
+}
+
+/// Tasks that find no room with their capacity provider wait for it: none fails.
+fn share_out(ask: &RunAsk, problem: Problem<'_>, order: Order<'_>, mint: &mut Mint) -> Decision {
+    let tender = Tender {
+        problem,
+        order,
+        strategy: &ask.strategy,
+        have: &[],
+        most: ask.count,
+    };
+    let shared = tender.place(mint);
+    let mut waiting: Vec<NewWaiting> = Vec::new();
+    for (provider, count) in shared.short {
+        let wish = Wish {
+            definition: ask.definition.clone(),
+            provider,
+            group: ask.group.clone(),
+            overrides: ask.overrides_document.clone(),
+            constraints: ask.written.0.clone(),
+            strategies: ask.written.1.clone(),
+        };
+        waiting.extend((0..count).map(|_| order.waiting(wish.clone(), mint)));
+    }
+    let (token, tasks) = (ask.token.clone(), shared.tasks);
+    let command = if waiting.is_empty() {
+        Command::StartTasks { token, tasks }
+    } else {
+        Command::QueueTasks {
+            token,
+            tasks,
+            waiting,
+        }
+    };
+    Decision {
+        command: Some(command),
+        refused: Vec::new(),
     }
 }
 

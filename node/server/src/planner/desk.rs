@@ -202,7 +202,7 @@ async fn carry(consensus: Consensus, plan: OnItsWay) -> RequestId {
         Err(error) => Err(error.into()),
         Ok(Err(rejection)) => Err(rejection.into()),
         Ok(Ok(Reply::Tasks(tasks))) => Ok((tasks, refused)),
-        Ok(Ok(other)) => unreachable!("StartTasks replies with tasks, not {other:?}"),
+        Ok(Ok(other)) => unreachable!("a run replies with tasks, not {other:?}"),
     };
     // Whoever asked may have given up; the tasks run all the same, and the request id finds them.
     let _ = wish.answer.send(planned);

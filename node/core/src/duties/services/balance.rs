@@ -98,14 +98,15 @@ fn next(sight: &Sight<'_>, plan: &mut Plan, mint: &mut Mint) -> Next {
     let spread = Spread::of(sight);
     let better = |from: &Member<'_>, to: &Instance| spread.is_better(sight, from, to);
     let candidates = spread.candidates(sight);
-    let Some((from, placed)) = launch::place_better(sight, deployment, candidates, better, mint)
+    let Some((member, placed)) = launch::place_better(sight, deployment, candidates, better, mint)
     else {
         return Next::Rest(spread.crowd(sight));
     };
     if let Some(at) = may_begin_at(sight, deployment).filter(|at| *at > sight.now) {
         return Next::Wait(at);
     }
-    match launch::start_at(sight, plan, deployment, &placed, mint) {
+    let from = member.task.id;
+    match launch::start_at(sight, plan, deployment, (member, &placed), mint) {
         Some(to) => Next::Move(Moving { from, to }),
         None => Next::Rest(Crowd::None),
     }

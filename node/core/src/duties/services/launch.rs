@@ -3,13 +3,15 @@
 use super::plan::Plan;
 use super::sight::{Member, Sight};
 use super::words;
-use crate::command::ServiceStart;
-use crate::documents::{Document, Launch, Overrides, Propagation, ServiceSpec, Tag, Tags};
-use crate::ids::{InstanceId, TaskId};
+use crate::command::{NewTask, ServiceStart};
+use crate::documents::{
+    Document, Launch, Overrides, Propagation, ServiceSpec, StrategyItem, Tag, Tags,
+};
+use crate::ids::{InstanceId, ProviderName, TaskId};
 use crate::mint::Mint;
 use crate::placement::{
-    Constraint, Facts, Need, Order, Placement, Problem, Refusal, Refused, RuleError, Rules,
-    Strategy, place, place_next, place_on,
+    Constraint, Facts, Need, Order, Placement, Pool, Problem, Refusal, Refused, RuleError, Rules,
+    Strategy, Tender, find, place, place_on,
 };
 use crate::state::{Deployment, Instance, Revision, Service, TaskDefinition, Topic};
 
@@ -25,6 +27,8 @@ struct Kind<'a> {
     need: Need,
     rules: Rules,
     group: String,
+    started_by: String,
+    overrides: Document,
     tags: Tags,
 }
 
@@ -33,14 +37,24 @@ impl<'a> Kind<'a> {
     fn of(sight: &Sight<'a>, deployment: &'a Deployment) -> Option<Self> {
         let definition = sight.state.definition(&deployment.definition)?;
         let launch = Launch::new(&definition.spec, &Overrides::default());
+        let revision = sight.state.revision(deployment.id)?;
+        let rules = rules(sight.service, definition).ok()?;
+        let is_fargate =
+            revision.spec.launch_type == ProviderName::FARGATE && revision.spec.strategy.is_empty();
         Some(Self {
             deployment,
             definition,
-            revision: sight.state.revision(deployment.id)?,
+            revision,
             need: Need::new(&launch, &definition.spec.requires_attributes),
             launch,
-            rules: rules(sight.service, definition).ok()?,
+            rules: if is_fargate {
+                rules.within(Pool::fargate())
+            } else {
+                rules
+            },
             group: sight.service.group(),
+            started_by: deployment.id.to_string(),
+            overrides: Document::default(),
             tags: task_tags(sight.service, definition),
         })
     }
@@ -57,35 +71,67 @@ impl<'a> Kind<'a> {
         }
     }
 
-    fn start(&self, sight: &Sight<'_>, placed: &Placement, mint: &mut Mint) -> ServiceStart {
-        let order = Order {
+    fn order<'o>(&'o self, sight: &Sight<'o>) -> Order<'o> {
+        Order {
             cluster: &sight.service.key.cluster,
             definition: self.definition,
             launch: &self.launch,
-            overrides: &Document::default(),
+            overrides: &self.overrides,
             group: &self.group,
-            started_by: &self.deployment.id.to_string(),
+            started_by: &self.started_by,
             tags: &self.tags,
             launch_type: &self.revision.spec.launch_type,
+            provider: None,
             enable_execute_command: sight.service.spec.enable_execute_command,
-        };
+        }
+    }
+
+    fn start(&self, task: NewTask) -> ServiceStart {
         ServiceStart {
             deployment: self.deployment.id,
-            task: order.task(placed, mint),
+            task,
         }
+    }
+
+    /// Places tasks wherever placement says, or shares them out among capacity providers, each counting what it has of those that
+    /// are wanted; and why there was no room for more.
+    fn place(
+        &self,
+        sight: &Sight<'_>,
+        (count, most): (usize, usize),
+        mint: &mut Mint,
+    ) -> (Vec<NewTask>, Vec<Refused>) {
+        let (problem, order) = (self.problem(sight, count, mint), self.order(sight));
+        let strategy = &self.revision.spec.strategy;
+        if strategy.is_empty() {
+            let count = count.min(most);
+            let plan = place(&Problem { count, ..problem });
+            let tasks = plan.placed.iter().map(|one| order.task(one, mint));
+            return (tasks.collect(), plan.refused);
+        }
+        let has = |item: &StrategyItem| {
+            let staying = sight.staying().map(|one| one.task.provider.as_ref());
+            staying.filter(|of| *of == Some(&item.provider)).count()
+        };
+        let have: Vec<usize> = strategy.iter().map(has).collect();
+        let tender = Tender {
+            problem,
+            order,
+            strategy,
+            have: &have,
+            most,
+        };
+        let shared = tender.place(mint);
+        (shared.tasks, shared.refused)
     }
 }
 
 /// The constraints of the service and of the definition; the strategies of the service, or ECS's where it names none.
 fn rules(service: &Service, definition: &TaskDefinition) -> Result<Rules, RuleError> {
     let spec = &service.spec;
-    let constraints = spec.constraints.iter();
-    let constraints = constraints.map(|one| Constraint::parse(&one.kind, &one.expression));
-    Rules::new(
-        &definition.spec,
-        constraints.collect::<Result<_, _>>()?,
-        strategies(spec)?,
-    )
+    let mut rules = Rules::written(&definition.spec, &spec.constraints, &[])?;
+    rules.strategies = strategies(spec)?;
+    Ok(rules)
 }
 
 /// The strategies of the service, or ECS's where it names none.
@@ -142,24 +188,25 @@ pub(super) fn step_max(sight: &Sight<'_>, deployment: &Deployment) -> usize {
     (STEP_BYTES / task_bytes).max(1)
 }
 
-/// Places up to `count` tasks wherever placement says; how many found a place.
+/// Places up to `count` tasks wherever placement says, and no more than `most`; how many found a place.
 pub(super) fn place_anywhere(
     sight: &Sight<'_>,
     plan: &mut Plan,
     deployment: &Deployment,
-    count: usize,
+    (count, most): (usize, usize),
     mint: &mut Mint,
 ) -> usize {
     let Some(kind) = Kind::of(sight, deployment) else {
         return 0;
     };
-    let came = place(&kind.problem(sight, count, mint));
-    let starts = came.placed.iter().map(|one| kind.start(sight, one, mint));
-    plan.start.extend(starts);
-    if came.placed.len() < count {
-        no_room(sight, plan, &came.refused);
+    let (tasks, refused) = kind.place(sight, (count, most), mint);
+    let placed = tasks.len();
+    plan.start
+        .extend(tasks.into_iter().map(|task| kind.start(task)));
+    if placed < count.min(most) {
+        no_room(sight, plan, &refused);
     }
-    came.placed.len()
+    placed
 }
 
 /// Places one task on each of `instances`, as far as they take it; how many did.
@@ -180,7 +227,10 @@ pub(super) fn place_each(
             continue;
         };
         match place_on(&problem, instance) {
-            Ok(placed) => plan.start.push(kind.start(sight, &placed, mint)),
+            Ok(placed) => {
+                let task = kind.order(sight).task(&placed, mint);
+                plan.start.push(kind.start(task));
+            }
             Err(why) => refused.push(Refused { instance: *id, why }),
         }
     }
@@ -191,34 +241,42 @@ pub(super) fn place_each(
 }
 
 /// The first of `candidates` that placement, asked where it would go if it were gone from its group, puts where it is better off; and
-/// that place. What the task holds it goes on holding: it is stopped last.
-pub(super) fn place_better<'s>(
+/// that place. What the task holds it goes on holding, because it is stopped last; and it stays with its capacity provider.
+pub(super) fn place_better<'m, 's>(
     sight: &Sight<'s>,
     deployment: &Deployment,
-    candidates: Vec<&Member<'s>>,
+    candidates: Vec<&'m Member<'s>>,
     is_better: impl Fn(&Member<'_>, &Instance) -> bool,
     mint: &mut Mint,
-) -> Option<(TaskId, Placement)> {
+) -> Option<(&'m Member<'s>, Placement)> {
     let kind = Kind::of(sight, deployment)?;
     candidates.into_iter().find_map(|member| {
         let fork = sight.state.without(member.task.id);
+        let provider = member.task.provider.as_ref();
+        let pool = provider.and_then(|provider| Pool::of(sight.state, provider));
+        let within = pool.map(|pool| kind.rules.within(pool));
         let mut problem = kind.problem(sight, 1, mint);
         problem.state = &fork;
-        let placed = place_next(&problem)?;
+        problem.rules = within.as_ref().unwrap_or(&kind.rules);
+        let placed = find(&problem).pop()?;
         let instance = sight.state.instance(&placed.instance)?;
-        is_better(member, instance).then_some((member.task.id, placed))
+        is_better(member, instance).then_some((member, placed))
     })
 }
 
-/// Starts one task where `placed` says.
+/// Starts a task like `member` where `placed` says.
 pub(super) fn start_at(
     sight: &Sight<'_>,
     plan: &mut Plan,
     deployment: &Deployment,
-    placed: &Placement,
+    (member, placed): (&Member<'_>, &Placement),
     mint: &mut Mint,
 ) -> Option<TaskId> {
-    let start = Kind::of(sight, deployment)?.start(sight, placed, mint);
+    let kind = Kind::of(sight, deployment)?;
+    let order = kind.order(sight);
+    let provider = member.task.provider.as_ref();
+    let order = provider.map_or(order, |provider| order.with(provider));
+    let start = kind.start(order.task(placed, mint));
     let id = start.task.id;
     plan.start.push(start);
     Some(id)
@@ -245,6 +303,7 @@ pub(super) fn is_meant_for<'a>(
         let holds = |constraint: &Constraint| match constraint {
             Constraint::DistinctInstance => true,
             Constraint::MemberOf(expression) => expression.holds(&facts),
+            Constraint::Capacity(pool) => pool.has(instance),
         };
         let mut required = definition.spec.requires_attributes.iter();
         required.all(|name| instance.attribute(name).is_some())
@@ -262,7 +321,7 @@ fn no_room(sight: &Sight<'_>, plan: &mut Plan, refused: &[Refused]) {
 /// How far an instance came with a task before it refused it: the one that came farthest is the closest match.
 pub(super) fn closeness(why: &Refusal) -> u8 {
     match why {
-        Refusal::NotActive => 0,
+        Refusal::Capacity(_) | Refusal::NotActive => 0,
         Refusal::AgentDisconnected => 1,
         Refusal::Overcommitted => 2,
         Refusal::Attribute(_) => 3,

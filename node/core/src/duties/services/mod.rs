@@ -115,7 +115,7 @@ fn decide(
 }
 
 /// The view after `command`.
-fn work_in(view: &mut State, command: &Command, now: Millis, mint: &mut Mint) {
+pub(super) fn work_in(view: &mut State, command: &Command, now: Millis, mint: &mut Mint) {
     let index = view.applied_index() + 1;
     let entry = Entry {
         at: now,

@@ -46,9 +46,8 @@ fn start(sight: &Sight<'_>, plan: &mut Plan, missing: u64, mint: &mut Mint) -> u
     if count > room {
         plan.has_more = true;
     }
-    let count = count.min(room);
-    let placed = launch::place_anywhere(sight, plan, deployment, count, mint);
-    if placed < count {
+    let placed = launch::place_anywhere(sight, plan, deployment, (count, room), mint);
+    if placed < count.min(room) {
         plan.has_more = false;
     }
     placed as u64

@@ -153,7 +153,8 @@ fn in_the_way(why: &Refusal) -> String {
         Refusal::Memory | Refusal::Overcommitted => "has insufficient memory available.".to_owned(),
         Refusal::Ports(_) => "is already using a port required by your task.".to_owned(),
         Refusal::Attribute(_) => "is missing an attribute required by your task.".to_owned(),
-        Refusal::NotActive
+        Refusal::Capacity(_)
+        | Refusal::NotActive
         | Refusal::AgentDisconnected
         | Refusal::Gpu
         | Refusal::MemberOf(_)

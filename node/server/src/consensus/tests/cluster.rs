@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quorate_core::documents::{DefinitionSpec, Document, Tags};
+use quorate_core::documents::{Capacity, DefinitionSpec, Document, Tags};
 use quorate_core::ids::{ClusterName, NodeId, RequestId};
 use quorate_core::{Command, Item};
 use tempfile::TempDir;
@@ -44,6 +44,7 @@ pub(super) fn create(name: &str, request: u128) -> Item {
         name,
         tags: Tags::default(),
         document: Document::default(),
+        capacity: Capacity::default(),
     };
     Item {
         request: RequestId::from_u128(request),

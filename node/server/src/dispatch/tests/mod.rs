@@ -11,7 +11,7 @@ use std::sync::Arc;
 use quorate_core::command::{
     ContainerObserved, NewContainer, NewInstance, NewTask, Reservation, TaskObserved,
 };
-use quorate_core::documents::{DefinitionSpec, Document, Protocol};
+use quorate_core::documents::{Capacity, DefinitionSpec, Document, Protocol};
 use quorate_core::ids::{
     ClusterName, ContainerId, InstanceId, NodeId, RequestId, SessionId, TaskId,
 };
@@ -45,6 +45,7 @@ fn create_default() -> Command {
         name: ClusterName::default_cluster(),
         tags: Vec::new(),
         document: Document::default(),
+        capacity: Capacity::default(),
     }
 }
 
@@ -126,6 +127,7 @@ fn start(number: u128, on: InstanceId) -> Command {
             overrides: Document::new(&serde_json::from_str(overrides).unwrap()),
             tags: Vec::new(),
             launch_type: "EXTERNAL".into(),
+            provider: None,
             stop_timeout_ms: 30_000,
             enable_execute_command: false,
         }],

@@ -1,6 +1,7 @@
 //! A cluster as CreateCluster, DescribeClusters and DeleteCluster show it.
 
 use quorate_core::documents::Tag;
+use quorate_core::ids::ProviderName;
 use quorate_core::state::{Cluster, InstanceStatus, Service, ServiceStatus, TaskStatus};
 use quorate_core::{Realm, State};
 use serde::Serialize;
@@ -37,8 +38,8 @@ pub(in super::super) struct ClusterJson<'a> {
     configuration: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     service_connect_defaults: Option<Value>,
-    capacity_providers: Nothing,
-    default_capacity_provider_strategy: Nothing,
+    capacity_providers: &'a [ProviderName],
+    default_capacity_provider_strategy: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     attachments: Option<Nothing>,
 }
@@ -83,8 +84,8 @@ impl<'a> ClusterJson<'a> {
                 .remove("configuration")
                 .filter(|_| include.configurations),
             service_connect_defaults: document.remove("serviceConnectDefaults"),
-            capacity_providers: [],
-            default_capacity_provider_strategy: [],
+            capacity_providers: &cluster.capacity.providers,
+            default_capacity_provider_strategy: super::strategy(&cluster.capacity.strategy),
             attachments: include.attachments.then_some([]),
         }
     }

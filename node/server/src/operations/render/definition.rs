@@ -35,7 +35,7 @@ fn note(shown: &mut Map<String, Value>, realm: &Realm, definition: &TaskDefiniti
     put("revision", definition.id.revision.into());
     put("status", definition.status.as_str().into());
     put("requiresAttributes", needed.into());
-    put("compatibilities", json!(["EXTERNAL", "EC2"]));
+    put("compatibilities", json!(["EXTERNAL", "EC2", "FARGATE"]));
     put(
         "registeredAt",
         definition.registered_at.as_epoch_seconds().into(),

@@ -18,6 +18,8 @@ pub(in super::super) struct Include {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct InstanceJson<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capacity_provider_name: Option<String>,
     container_instance_arn: String,
     ec2_instance_id: String,
     version: u64,
@@ -49,6 +51,7 @@ impl<'a> InstanceJson<'a> {
         let taken = registered.ports.union(&instance.reserved.ports);
         let attributes = instance.all_attributes().into_iter();
         Self {
+            capacity_provider_name: state.provider_of(instance).map(|name| name.to_string()),
             container_instance_arn: realm.instance(&instance.cluster, instance.id),
             ec2_instance_id: instance.id.to_string(),
             version: instance.change_count,

@@ -1,5 +1,6 @@
 //! State as the API shows it: values that borrow from the state and are serialised straight to bytes.
 
+pub(super) mod capacity;
 pub(super) mod cluster;
 pub(super) mod definition;
 pub(super) mod instance;
@@ -8,10 +9,11 @@ pub(super) mod service;
 pub(super) mod task;
 
 use bytes::Bytes;
-use quorate_core::documents::Tag;
+use quorate_core::documents::{StrategyItem, Tag};
 use quorate_core::ids::ClusterName;
 use quorate_core::{Millis, Realm};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 /// The bytes of an answer.
 pub(super) fn body(answer: &impl Serialize) -> Bytes {
@@ -57,6 +59,14 @@ impl Failure {
 /// The tags, if they were asked for.
 pub(super) fn tags(tags: &[Tag], wanted: bool) -> &[Tag] {
     if wanted { tags } else { &[] }
+}
+
+/// A capacity provider strategy.
+pub(super) fn strategy(strategy: &[StrategyItem]) -> Value {
+    let items = strategy.iter().map(|item| {
+        json!({"capacityProvider": item.provider.as_str(), "weight": item.weight, "base": item.base})
+    });
+    items.collect()
 }
 
 /// An optional time as the API gives it.

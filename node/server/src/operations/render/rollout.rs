@@ -7,7 +7,7 @@ use quorate_core::state::{
 use quorate_core::{Realm, State};
 use serde_json::{Map, Value, json};
 
-use super::service::{Counts, configuration};
+use super::service::{Counts, configuration, launched_on};
 
 /// A service deployment in a list.
 pub(in super::super) fn brief(realm: &Realm, one: &ServiceDeployment) -> Value {
@@ -132,7 +132,6 @@ pub(in super::super) fn revision(state: &State, realm: &Realm, one: &Revision) -
         "serviceArn": realm.service(&one.service),
         "clusterArn": realm.cluster(&one.service.cluster),
         "taskDefinition": realm.definition(&one.spec.definition),
-        "launchType": one.spec.launch_type,
         "containerImages": images(state, one),
         "guardDutyEnabled": false,
         "createdAt": one.created_at.as_epoch_seconds(),
@@ -140,6 +139,7 @@ pub(in super::super) fn revision(state: &State, realm: &Realm, one: &Revision) -
     if let Value::Object(mine) = mine {
         shown.extend(mine);
     }
+    shown.extend(launched_on(&one.spec));
     Value::Object(shown)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Most of it is what its author wrote, of the service as a whole and of the revision that is PRIMARY; the rest is counted here.
 
-use quorate_core::documents::ServiceSpec;
+use quorate_core::documents::{RevisionSpec, ServiceSpec};
 use quorate_core::ids::DeploymentId;
 use quorate_core::state::{Deployment, DesiredStatus, Revision, Service, ServiceEvent, TaskStatus};
 use quorate_core::{Realm, State};
@@ -54,10 +54,7 @@ pub(in super::super) fn service(
             "taskDefinition".into(),
             realm.definition(&revision.spec.definition).into(),
         );
-        shown.insert(
-            "launchType".into(),
-            revision.spec.launch_type.clone().into(),
-        );
+        shown.extend(launched_on(&revision.spec));
     }
     // Kept for the revision; DescribeServices does not show them.
     for member in NOT_SHOWN {
@@ -187,10 +184,7 @@ fn deployment(
 ) -> Value {
     let counts = Counts::of(state, service, Some(one.id));
     let is_primary = place == 0;
-    let launch_type = state
-        .revision(one.id)
-        .map_or(LAUNCH_TYPE_DEFAULT, |one| one.spec.launch_type.as_str());
-    json!({
+    let mut shown = json!({
         "id": one.id.to_string(),
         "status": if is_primary { "PRIMARY" } else { "ACTIVE" },
         "taskDefinition": realm.definition(&one.definition),
@@ -200,10 +194,25 @@ fn deployment(
         "failedTasks": one.failed_in_row,
         "createdAt": one.created_at.as_epoch_seconds(),
         "updatedAt": one.updated_at.as_epoch_seconds(),
-        "launchType": launch_type,
         "rolloutState": one.rollout.as_str(),
         "rolloutStateReason": one.rollout_reason,
-    })
+    });
+    if let (Some(shown), Some(revision)) = (shown.as_object_mut(), state.revision(one.id)) {
+        shown.extend(launched_on(&revision.spec));
+    }
+    shown
+}
+
+/// `launchType` or `capacityProviderStrategy`: which of the two tasks go by.
+pub(in super::super) fn launched_on(spec: &RevisionSpec) -> Map<String, Value> {
+    let mut shown = Map::new();
+    if spec.strategy.is_empty() {
+        shown.insert("launchType".into(), spec.launch_type.clone().into());
+    } else {
+        let strategy = super::strategy(&spec.strategy);
+        shown.insert("capacityProviderStrategy".into(), strategy);
+    }
+    shown
 }
 
 fn event(event: &ServiceEvent) -> Value {

@@ -1,6 +1,9 @@
 //! A task as RunTask, StartTask, StopTask and DescribeTasks show it.
 
-use quorate_core::documents::Tag;
+mod waiting;
+
+use quorate_core::documents::{Document, Tag};
+use quorate_core::ids::TaskId;
 use quorate_core::state::{Container, Instance, PortBinding, Task};
 use quorate_core::{Realm, State};
 use serde::Serialize;
@@ -21,10 +24,15 @@ pub(in super::super) struct TaskJson<'a> {
     attributes: Vec<AttributeJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     availability_zone: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capacity_provider_name: Option<&'a str>,
     cluster_arn: String,
-    connectivity: &'static str,
-    connectivity_at: f64,
-    container_instance_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connectivity: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connectivity_at: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container_instance_arn: Option<String>,
     containers: Vec<ContainerJson<'a>>,
     cpu: String,
     created_at: f64,
@@ -61,12 +69,19 @@ pub(in super::super) struct TaskJson<'a> {
 }
 
 impl<'a> TaskJson<'a> {
-    pub(in super::super) fn of(
+    /// A task that was placed, or one that waits.
+    pub(in super::super) fn find(
         state: &'a State,
         realm: &Realm,
-        task: &'a Task,
+        id: TaskId,
         with_tags: bool,
-    ) -> Self {
+    ) -> Option<Self> {
+        let placed = state.task(&id);
+        let placed = placed.map(|task| Self::of(state, realm, task, with_tags));
+        placed.or_else(|| Some(Self::waiting(realm, state.waiting_task(&id)?, with_tags)))
+    }
+
+    fn of(state: &'a State, realm: &Realm, task: &'a Task, with_tags: bool) -> Self {
         let instance = state
             .instance(&task.instance)
             .expect("State::check: a task's instance exists");
@@ -77,17 +92,20 @@ impl<'a> TaskJson<'a> {
             attachments: [],
             attributes: attributes(instance),
             availability_zone: instance.attribute(ZONE),
+            capacity_provider_name: task.provider.as_ref().map(|name| name.as_str()),
             cluster_arn: realm.cluster(&task.cluster),
-            connectivity: if instance.connected {
+            connectivity: Some(if instance.connected {
                 "CONNECTED"
             } else {
                 "DISCONNECTED"
-            },
-            connectivity_at: instance
-                .connection_changed_at
-                .max(task.created_at)
-                .as_epoch_seconds(),
-            container_instance_arn: realm.instance(&task.cluster, task.instance),
+            }),
+            connectivity_at: Some(
+                instance
+                    .connection_changed_at
+                    .max(task.created_at)
+                    .as_epoch_seconds(),
+            ),
+            container_instance_arn: Some(realm.instance(&task.cluster, task.instance)),
             containers: containers.collect(),
             cpu: task.reserved.cpu_units.to_string(),
             created_at: task.created_at.as_epoch_seconds(),
@@ -99,7 +117,10 @@ impl<'a> TaskJson<'a> {
             last_status: task.last.as_str(),
             launch_type: &task.launch_type,
             memory: task.reserved.memory_mib.to_string(),
-            overrides: OverridesJson::of(task),
+            overrides: OverridesJson::of(
+                &task.overrides,
+                task.containers.iter().map(|one| one.name.as_str()),
+            ),
             pull_started_at: seconds(task.pull_started_at),
             pull_stopped_at: seconds(task.pull_stopped_at),
             started_at: seconds(task.started_at),
@@ -227,12 +248,8 @@ struct NameJson<'a> {
 }
 
 impl<'a> OverridesJson<'a> {
-    fn of(task: &'a Task) -> Self {
-        let mut given = task.overrides.object();
-        let names = task
-            .containers
-            .iter()
-            .map(|container| container.name.as_str());
+    fn of(overrides: &Document, names: impl Iterator<Item = &'a str>) -> Self {
+        let mut given = overrides.object();
         if given.is_empty() {
             let container_overrides = names.map(|name| NameJson { name }).collect();
             return Self::Names(NamesJson {

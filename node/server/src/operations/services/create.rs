@@ -2,23 +2,23 @@
 
 use quorate_core::Command;
 use quorate_core::command::{NewDeployment, NewService};
-use quorate_core::documents::{Document, RevisionSpec, Tags, tags};
+use quorate_core::documents::{Document, RevisionSpec, Scheduling, ServiceSpec, Tags, tags};
 use quorate_core::ids::{DeploymentId, ServiceKey, ServiceName};
-use quorate_core::state::{ServiceStatus, TaskDefinition};
+use quorate_core::state::{Cluster, ServiceStatus, TaskDefinition};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::super::exception::Exception;
 use super::super::input::{Input, check_length};
+use super::super::strategy::{self, Launch};
 use super::super::{Intent, Outcome, Scene, beyond, clusters, definitions, refusals};
+use super::is_empty;
 use super::spec::{OF_REVISION, Wanted, refuse_unsupported_revision};
 
 /// ECS: characters of a client token.
 const TOKEN_MAX: usize = 36;
 /// What is kept of a service beside its name and tags. ECS has no number for it; this is far above what its shapes hold.
 const DOCUMENT_MAX_BYTES: usize = 64 * 1024;
-/// What our instances are, in ECS's words.
-pub(super) const LAUNCH_TYPE_DEFAULT: &str = "EXTERNAL";
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -41,15 +41,18 @@ pub(in super::super) fn create(scene: &Scene<'_>, mut input: Input) -> Result<In
     })?;
     tags::check(&create.tags).map_err(|error| refusals::tags(&error))?;
     let cluster = clusters::named(scene, create.cluster.as_deref())?;
-    clusters::active(scene, &cluster)?;
+    let cluster = clusters::active(scene, &cluster)?;
     input.take("clientToken");
-    input.put("cluster", cluster.as_str());
+    input.put("cluster", cluster.name.as_str());
     let fingerprint = input.fingerprint();
-    let key = ServiceKey { cluster, name };
+    let key = ServiceKey {
+        cluster: cluster.name.clone(),
+        name,
+    };
     if let Some(known) = known(scene, &key, fingerprint) {
         return Ok(known);
     }
-    let (of_service, of_revision) = split(input);
+    let (of_service, mut of_revision) = split(input);
     let spec = Wanted::read(&of_service)?.spec()?;
     refuse_unsupported_revision(&of_revision)?;
     if create.task_definition.is_empty() {
@@ -58,7 +61,10 @@ pub(in super::super) fn create(scene: &Scene<'_>, mut input: Input) -> Result<In
         ));
     }
     let definition = runnable(scene, &create.task_definition)?;
-    let deploy = deployment(scene, definition, &of_revision)?;
+    let is_asked = of_revision.contains_key("launchType");
+    let launch = launch(scene, cluster, &spec, &mut of_revision)?;
+    strategy::check_compatible(definition, &launch, is_asked)?;
+    let deploy = deployment(scene, definition, launch, &of_revision)?;
     Ok(Intent::Change(Command::CreateService(Box::new(
         NewService {
             key,
@@ -102,19 +108,43 @@ pub(super) fn runnable<'a>(scene: &Scene<'a>, text: &str) -> Result<&'a TaskDefi
     }
 }
 
+/// What the service's tasks are launched on. A default strategy of the cluster does not concern daemons.
+fn launch(
+    scene: &Scene<'_>,
+    cluster: &Cluster,
+    spec: &ServiceSpec,
+    of_revision: &mut Map<String, Value>,
+) -> Result<Launch, Exception> {
+    let is_daemon = spec.scheduling == Scheduling::Daemon;
+    let says = |member| {
+        of_revision
+            .get(member)
+            .is_some_and(|value| !is_empty(value))
+    };
+    if is_daemon && !says("launchType") && !says("capacityProviderStrategy") {
+        of_revision.insert("launchType".into(), strategy::LAUNCH_TYPE_DEFAULT.into());
+    }
+    let launch = strategy::of_revision(scene, cluster, of_revision)?;
+    if is_daemon {
+        strategy::refuse_daemon(&launch)?;
+    }
+    Ok(launch)
+}
+
 /// What the request deploys. Its number follows from the request: a retry deploys the same.
 pub(super) fn deployment(
     scene: &Scene<'_>,
     definition: &TaskDefinition,
+    launch: Launch,
     of_revision: &Map<String, Value>,
 ) -> Result<NewDeployment, Exception> {
-    let launch_type = of_revision.get("launchType").and_then(Value::as_str);
     Ok(NewDeployment {
         id: DeploymentId::of(scene.request),
         document: document(of_revision)?,
         spec: RevisionSpec {
             definition: definition.id.clone(),
-            launch_type: launch_type.unwrap_or(LAUNCH_TYPE_DEFAULT).to_owned(),
+            launch_type: launch.launch_type,
+            strategy: launch.strategy,
         },
     })
 }

@@ -84,3 +84,13 @@ pub(super) fn changed(scene: &Scene<'_>, outcome: &Outcome) -> Result<Bytes, Exc
     let service = service(scene.state, scene.realm, one, true);
     Ok(render::body(&Answer { service }))
 }
+
+/// Whether a member says nothing.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(list) => list.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}

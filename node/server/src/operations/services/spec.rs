@@ -279,7 +279,6 @@ pub(super) fn refuse_unsupported_revision(revision: &Map<String, Value>) -> Resu
             "launchType MANAGED_INSTANCES",
             text("launchType") == "MANAGED_INSTANCES",
         ),
-        ("capacityProviderStrategy", says("capacityProviderStrategy")),
         (
             "platformVersion other than LATEST",
             !matches!(text("platformVersion"), "" | "LATEST"),

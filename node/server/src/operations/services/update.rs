@@ -3,16 +3,16 @@
 use quorate_core::Command;
 use quorate_core::command::{NewDeployment, ServiceUpdate};
 use quorate_core::documents::Scheduling;
-use quorate_core::state::{Revision, Service, ServiceStatus};
+use quorate_core::state::{Cluster, Revision, Service, ServiceStatus};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::super::exception::{Exception, Kind};
 use super::super::input::Input;
-use super::super::{Intent, Scene, clusters, definitions};
+use super::super::{Intent, Scene, clusters, definitions, strategy};
 use super::create::{deployment, document, runnable};
-use super::named;
 use super::spec::{OF_REVISION, Wanted, refuse_unsupported_revision};
+use super::{is_empty, named};
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -38,7 +38,7 @@ pub(in super::super) fn update(scene: &Scene<'_>, mut input: Input) -> Result<In
     for member in ["cluster", "service", "forceNewDeployment"] {
         input.take(member);
     }
-    let deploy = deploys(scene, service, &update, &mut input)?;
+    let deploy = deploys(scene, (cluster, service), &update, &mut input)?;
     let of_service = merged(service, input.object());
     let mut spec = Wanted::read(&of_service)?.spec()?;
     if spec.scheduling == Scheduling::Daemon {
@@ -75,7 +75,7 @@ fn merged(service: &Service, given: &Map<String, Value>) -> Map<String, Value> {
 /// The deployment that the update starts, if it starts one; takes its members out of the input.
 fn deploys(
     scene: &Scene<'_>,
-    service: &Service,
+    (cluster, service): (&Cluster, &Service),
     update: &Update,
     input: &mut Input,
 ) -> Result<Option<NewDeployment>, Exception> {
@@ -86,6 +86,7 @@ fn deploys(
         }
     }
     refuse_unsupported_revision(&given)?;
+    let has_strategy = strategy::of_update(scene, &mut given)?;
     let Some(revision) = current(scene, service) else {
         return Ok(None);
     };
@@ -96,6 +97,14 @@ fn deploys(
         None => definitions::exact(scene, &revision.spec.definition)?,
     };
     let mut all = revision.document.object();
+    if has_strategy {
+        all.remove("launchType");
+    } else if revision.spec.strategy.is_empty() {
+        all.insert(
+            "launchType".into(),
+            revision.spec.launch_type.clone().into(),
+        );
+    }
     given.remove("taskDefinition");
     let differs = given
         .iter()
@@ -108,20 +117,17 @@ fn deploys(
     if !is_new && !update.force_new_deployment {
         return Ok(None);
     }
-    deployment(scene, definition, &all).map(Some)
+    let launch = strategy::of_revision(scene, cluster, &mut all)?;
+    if service.spec.scheduling == Scheduling::Daemon {
+        strategy::refuse_daemon(&launch)?;
+    }
+    let is_asked = launch.launch_type != strategy::LAUNCH_TYPE_DEFAULT;
+    strategy::check_compatible(definition, &launch, is_asked)?;
+    deployment(scene, definition, launch, &all).map(Some)
 }
 
 fn current<'a>(scene: &Scene<'a>, service: &Service) -> Option<&'a Revision> {
     service
         .primary()
         .and_then(|primary| scene.state.revision(primary.id))
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(list) => list.is_empty(),
-        Value::Object(members) => members.is_empty(),
-        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    }
 }

@@ -153,7 +153,7 @@ fn names_and_what_cannot_be_had_are_refused() {
     let mut desk = Desk::new();
     for wrong in [
         json!({"clusterName": "with space"}),
-        json!({"capacityProviders": ["FARGATE"]}),
+        json!({"capacityProviders": ["gone"]}),
         json!({"tags": [{"key": "aws:mine", "value": ""}]}),
         json!({"tags": [{"key": "a"}, {"key": "a"}]}),
     ] {

@@ -37,7 +37,7 @@ fn the_echo_is_the_document_with_notes_and_the_defaults_of_ecs_and_no_more() {
                 "environment": [], "mountPoints": [], "volumesFrom": [], "systemControls": [],
             }],
             "taskDefinitionArn": "arn:aws:ecs:us-east-1:000000000000:task-definition/web:1", "revision": 1,
-            "status": "ACTIVE", "requiresAttributes": [], "compatibilities": ["EXTERNAL", "EC2"],
+            "status": "ACTIVE", "requiresAttributes": [], "compatibilities": ["EXTERNAL", "EC2", "FARGATE"],
             "registeredAt": null, "registeredBy": "arn:aws:iam::000000000000:user/dev",
         })
     );

@@ -178,7 +178,6 @@ fn limits_hold() {
 fn what_cannot_work_yet_is_refused_and_empty_lists_ask_for_nothing() {
     let mut desk = Desk::with_room();
     for wish in [
-        json!({"capacityProviderStrategy": [{"capacityProvider": "a"}]}),
         json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["s"]}}}),
         json!({"volumeConfigurations": [{"name": "v"}]}),
         json!({"launchType": "MANAGED_INSTANCES"}),
@@ -193,9 +192,9 @@ fn what_cannot_work_yet_is_refused_and_empty_lists_ask_for_nothing() {
     }
     let empty = json!({"capacityProviderStrategy": [], "placementConstraints": [], "placementStrategy": [], "tags": [],
         "volumeConfigurations": [], "networkConfiguration": {}, "overrides": {"containerOverrides": []}, "clientToken": "",
-        "launchType": "FARGATE", "placementStrategy": [{"type": "spread", "field": "instanceId"}]});
+        "launchType": "EC2", "placementStrategy": [{"type": "spread", "field": "instanceId"}]});
     let ran = desk.ok("RunTask", run(empty));
-    assert_eq!(ran["tasks"][0]["launchType"], "FARGATE");
+    assert_eq!(ran["tasks"][0]["launchType"], "EC2");
 }
 
 #[test]

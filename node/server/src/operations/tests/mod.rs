@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod attributes;
+mod capacity;
 mod clusters;
 mod definitions;
 mod instances;

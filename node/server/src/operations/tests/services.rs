@@ -131,7 +131,6 @@ fn what_can_not_work_yet_is_said_by_name_and_empty_lists_ask_for_nothing() {
         json!({"loadBalancers": [{"targetGroupArn": arn, "containerName": "app", "containerPort": 80}]}),
         json!({"serviceRegistries": [{"registryArn": "arn:aws:servicediscovery:x"}]}),
         json!({"serviceConnectConfiguration": {"enabled": true}}),
-        json!({"capacityProviderStrategy": [{"capacityProvider": "x"}]}),
         json!({"deploymentController": {"type": "CODE_DEPLOY"}}),
         json!({"deploymentConfiguration": {"strategy": "BLUE_GREEN"}}),
         json!({"deploymentConfiguration": {"alarms": {"enable": true, "rollback": true, "alarmNames": ["x"]}}}),

@@ -30,6 +30,7 @@ fn thousands_of_tasks_are_listed_and_described_quickly() {
             overrides: template.overrides.clone(),
             tags: Vec::new(),
             launch_type: "EC2".into(),
+            provider: None,
             stop_timeout_ms: 1,
             enable_execute_command: false,
         });

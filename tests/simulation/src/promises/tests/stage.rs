@@ -9,7 +9,7 @@ use quorate_core::command::{
     ClientToken, ContainerObserved, NewContainer, NewInstance, NewTask, Outcome, Reply,
     Reservation, TaskObserved,
 };
-use quorate_core::documents::{DefinitionSpec, Document};
+use quorate_core::documents::{Capacity, DefinitionSpec, Document};
 use quorate_core::ids::{
     ClusterName, ContainerId, InstanceId, NodeId, RequestId, SessionId, TaskId,
 };
@@ -129,6 +129,7 @@ impl Stage {
             name: name.parse().unwrap(),
             tags: Vec::new(),
             document: Document::default(),
+            capacity: Capacity::default(),
         };
         self.apply(command).unwrap();
     }
@@ -425,6 +426,7 @@ fn new_task(id: TaskId, started_by: &str) -> NewTask {
         overrides: Document::default(),
         tags: Vec::new(),
         launch_type: "EXTERNAL".into(),
+        provider: None,
         stop_timeout_ms: 30_000,
         enable_execute_command: false,
     }
