@@ -13,7 +13,7 @@ use quorate_core::command::{
     ServiceStep, TaskObserved, Turn,
 };
 use quorate_core::documents::{
-    DefinitionSpec, Document, RevisionSpec, ServiceSpec, ServiceStrategy,
+    Capacity, DefinitionSpec, Document, RevisionSpec, ServiceSpec, ServiceStrategy,
 };
 use quorate_core::ids::{
     ClusterName, DefinitionId, DeploymentId, InstanceId, NodeId, ServiceKey, SessionId, TaskId,
@@ -31,7 +31,7 @@ const TASK_MIB: u64 = 100;
 /// Zone, rack, and how many tasks it has room for.
 pub(crate) type Machine = (u8, u8, u64);
 
-pub(crate) fn machine() -> impl proptest::strategy::Strategy<Value = Machine> {
+pub(crate) fn machine() -> impl Strategy<Value = Machine> {
     (0_u8..3, 0_u8..3, 1_u64..8)
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Wanted {
     pub(crate) rebalances: bool,
 }
 
-pub(crate) fn wanted() -> impl proptest::strategy::Strategy<Value = Wanted> {
+pub(crate) fn wanted() -> impl Strategy<Value = Wanted> {
     const ZONE: (&str, &str) = ("spread", "attribute:ecs.availability-zone");
     const RACK: (&str, &str) = ("spread", "attribute:rack");
     const HOST: (&str, &str) = ("spread", "host");
@@ -92,6 +92,7 @@ impl Town {
             name: ClusterName::default_cluster(),
             tags: Vec::new(),
             document: Document::default(),
+            capacity: Capacity::default(),
         });
         town.must(Command::RegisterDefinition {
             family: "web".parse().unwrap(),
@@ -194,6 +195,7 @@ impl Town {
                 spec: RevisionSpec {
                     definition: definition(),
                     launch_type: "EXTERNAL".into(),
+                    strategy: Vec::new(),
                 },
             }),
             tags: Vec::new(),
@@ -263,6 +265,7 @@ impl Town {
             overrides: Document::default(),
             tags: Vec::new(),
             launch_type: "EXTERNAL".into(),
+            provider: None,
             stop_timeout_ms: 30_000,
             enable_execute_command: false,
         }
