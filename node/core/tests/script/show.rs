@@ -201,6 +201,9 @@ fn of_task(task: &Task) -> String {
     }
     if task.has_health_check() {
         write!(text, "\nhealth {}", task.health().as_str()).expect("writing to memory");
+        if let Some(at) = task.healthy_at {
+            write!(text, " since {}", at.0).expect("writing to memory");
+        }
     }
     for container in &task.containers {
         text.push('\n');
