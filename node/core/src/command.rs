@@ -1,6 +1,7 @@
 //! What is proposed, decided and answered: [`Command`] in, [`Reply`] or [`Rejection`] out, [`Change`]s for whoever watches.
 
 mod service;
+mod task_set;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::documents::{DefinitionSpec, Document, Tags};
 use crate::ids::{
     ClusterName, ContainerId, DefinitionId, DeploymentId, Family, InstanceId, NodeId, RequestId,
-    ServiceKey, SessionId, StoreId, TaskId,
+    ServiceKey, SessionId, StoreId, TaskId, TaskSetKey,
 };
 use crate::state::{
     ContainerStatus, Health, HostPort, InstanceVersion, PortBinding, PortRange, Resources,
@@ -22,6 +23,7 @@ pub use service::{
     NewDeployment, NewEvent, NewService, ServiceStart, ServiceStep, ServiceStop, ServiceUpdate,
     Turn,
 };
+pub use task_set::{NewTaskSet, TaskSetDeletion, TaskSetRejection, TaskSetUpdate};
 
 /// One entry of the Raft log: commands that were waiting together, in order, and the leader's time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,6 +177,14 @@ pub enum Command {
         /// Also while it wants tasks.
         force: bool,
     },
+    /// CreateTaskSet.
+    CreateTaskSet(Box<NewTaskSet>),
+    /// UpdateTaskSet.
+    UpdateTaskSet(TaskSetUpdate),
+    /// DeleteTaskSet.
+    DeleteTaskSet(TaskSetDeletion),
+    /// UpdateServicePrimaryTaskSet: the one that is PRIMARY now.
+    MakePrimary(TaskSetKey),
     /// StopServiceDeployment.
     StopDeployment {
         /// Which.
@@ -403,6 +413,8 @@ pub enum Reply {
     Service(ServiceKey),
     /// The service deployment that is to stop.
     Deployment(DeploymentId),
+    /// The task set as it is wanted now.
+    TaskSet(TaskSetKey),
 }
 
 /// A refusal; the same on all replicas. Nothing was changed.
@@ -509,6 +521,9 @@ pub enum Rejection {
     /// The service deployment has ended, or is ending.
     #[error("service deployment {0} is not in progress")]
     DeploymentEnded(DeploymentId),
+    /// Because of task sets.
+    #[error(transparent)]
+    TaskSet(#[from] TaskSetRejection),
 }
 
 /// What an entry touched; readers look the rest up in the state.

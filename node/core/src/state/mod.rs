@@ -15,6 +15,7 @@ mod rollout;
 mod service;
 mod services;
 mod task;
+mod task_set;
 mod write;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub use service::{
     Topic,
 };
 pub use task::{Container, ContainerStatus, DesiredStatus, Membership, StopCode, Task, TaskStatus};
+pub use task_set::{Stability, TASK_SETS_MAX, TaskSet, TaskSetStatus, TaskSetToken};
 
 use crate::command::Reply;
 use crate::ids::{

@@ -63,6 +63,7 @@ fn of_turn(turn: &Turn) -> String {
         Turn::RollBack { from, to, .. } => format!("{from} is rolled back to {to}"),
         Turn::Pause { deployment, stage } => format!("{deployment} waits at {}", stage.as_str()),
         Turn::TimeOut(id) => format!("{id} has waited long enough"),
+        Turn::Stabilize { set, stability } => format!("{set} is {}", stability.as_str()),
         Turn::Retire(id) => format!("{id} retires"),
         Turn::End => "ends".to_owned(),
     }

@@ -143,7 +143,8 @@ pub(super) fn refusal(rejection: &Rejection) -> Refused {
         | Rejection::ServiceMoved(_)
         | Rejection::DeploymentNotFound(_)
         | Rejection::NotPaused { .. }
-        | Rejection::DeploymentEnded(_) => {
+        | Rejection::DeploymentEnded(_)
+        | Rejection::TaskSet(_) => {
             unreachable!("no command of an agent comes to {rejection:?}")
         }
     }

@@ -29,9 +29,11 @@ struct Kind<'a> {
 }
 
 impl<'a> Kind<'a> {
-    /// `None` if its definition or revision is gone, or its rules are none, which `apply` and CreateService do not let happen.
-    fn of(sight: &Sight<'a>, deployment: &'a Deployment) -> Option<Self> {
+    /// `None` if its definition or revision is gone, which `apply` does not let happen, or if its rules cannot be read, which is said.
+    fn of(sight: &Sight<'a>, plan: &mut Plan, deployment: &'a Deployment) -> Option<Self> {
         let definition = sight.state.definition(&deployment.definition)?;
+        let rules = rules(sight.service, definition);
+        let rules = rules.map_err(|why| unreadable(sight, plan, &why)).ok()?;
         let launch = Launch::new(&definition.spec, &Overrides::default());
         Some(Self {
             deployment,
@@ -39,7 +41,7 @@ impl<'a> Kind<'a> {
             revision: sight.state.revision(deployment.id)?,
             need: Need::new(&launch, &definition.spec.requires_attributes),
             launch,
-            rules: rules(sight.service, definition).ok()?,
+            rules,
             group: sight.service.group(),
             tags: task_tags(sight.service, definition),
         })
@@ -146,7 +148,7 @@ pub(super) fn place_anywhere(
     count: usize,
     mint: &mut Mint,
 ) -> usize {
-    let Some(kind) = Kind::of(sight, deployment) else {
+    let Some(kind) = Kind::of(sight, plan, deployment) else {
         return 0;
     };
     let came = place(&kind.problem(sight, count, mint));
@@ -166,7 +168,7 @@ pub(super) fn place_each(
     instances: &[InstanceId],
     mint: &mut Mint,
 ) -> usize {
-    let Some(kind) = Kind::of(sight, deployment) else {
+    let Some(kind) = Kind::of(sight, plan, deployment) else {
         return 0;
     };
     let problem = kind.problem(sight, 1, mint);
@@ -187,15 +189,16 @@ pub(super) fn place_each(
 }
 
 /// Which instances the deployment's tasks are meant for: those with the attributes it requires that satisfy its constraints, whatever
-/// tasks of its own run there now.
+/// tasks of its own run there now. Nobody knows if its rules cannot be read.
 pub(super) fn is_meant_for<'a>(
     sight: &Sight<'a>,
     deployment: &Deployment,
-) -> impl Fn(&Instance) -> bool + use<'a> {
+) -> Result<impl Fn(&Instance) -> bool + use<'a>, RuleError> {
     let state = sight.state;
     let definition = state.definition(&deployment.definition);
-    let wanted = definition.and_then(|one| Some((one, rules(sight.service, one).ok()?)));
-    move |instance| {
+    let wanted = definition.map(|one| rules(sight.service, one).map(|rules| (one, rules)));
+    let wanted = wanted.transpose()?;
+    Ok(move |instance: &Instance| {
         let Some((definition, rules)) = &wanted else {
             return false;
         };
@@ -211,7 +214,13 @@ pub(super) fn is_meant_for<'a>(
         let mut required = definition.spec.requires_attributes.iter();
         required.all(|name| instance.attribute(name).is_some())
             && rules.constraints.iter().all(holds)
-    }
+    })
+}
+
+/// Nothing can be placed: said once, with the reason.
+pub(super) fn unreadable(sight: &Sight<'_>, plan: &mut Plan, why: &RuleError) {
+    plan.is_unplaceable = true;
+    plan.say_about(sight, Topic::Placement, words::unreadable(sight, why));
 }
 
 fn no_room(sight: &Sight<'_>, plan: &mut Plan, refused: &[Refused]) {

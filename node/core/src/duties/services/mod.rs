@@ -1,7 +1,7 @@
 //! Services: what the scheduler decides about each that is to be looked at, one step at a time, each on the state that the steps
 //! before it lead to.
 //!
-//! A look is pure: [`Sight`] is what is there, [`replica`] and [`daemon`] say what should move, [`progress`] what becomes of
+//! A look is pure: [`Sight`] is what is there, [`replica`], [`daemon`] and [`sets`] say what should move, [`progress`] what becomes of
 //! deployments, [`words`] what is said. `apply` carries a step out whole, or refuses it when the service moved meanwhile.
 
 mod daemon;
@@ -11,13 +11,14 @@ mod pauses;
 mod plan;
 mod progress;
 mod replica;
+mod sets;
 mod sight;
 mod throttle;
 mod words;
 
 use crate::apply;
 use crate::command::{Command, Entry, Item, ServiceStep};
-use crate::documents::Scheduling;
+use crate::documents::{Controller, Scheduling};
 use crate::ids::ServiceKey;
 use crate::mint::Mint;
 use crate::state::{ServiceStatus, State};
@@ -69,6 +70,10 @@ fn look(state: &State, key: &ServiceKey, now: Millis, mint: &mut Mint) -> Option
     match service.status {
         ServiceStatus::Inactive => {}
         ServiceStatus::Draining => progress::end(&sight, &mut plan),
+        ServiceStatus::Active if service.spec.controller == Controller::External => {
+            sets::keep(&sight, &mut plan, mint);
+            return Some(plan.into_step(&sight));
+        }
         ServiceStatus::Active => {
             if service.spec.scheduling == Scheduling::Daemon {
                 daemon::count(&sight, &mut plan);
@@ -81,6 +86,7 @@ fn look(state: &State, key: &ServiceKey, now: Millis, mint: &mut Mint) -> Option
             }
         }
     }
+    plan.close(&sight);
     Some(plan.into_step(&sight))
 }
 
