@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{
     ClusterName, ContainerId, DefinitionId, DeploymentId, Family, InstanceId, ProviderName,
-    ServiceKey, ServiceName, TaskId,
+    ServiceKey, ServiceName, TaskId, TaskSetKey,
 };
 
 /// Where ARNs say that things are. Configuration, the same on every node; never part of the state.
@@ -115,6 +115,12 @@ impl Realm {
         self.arn(format_args!("capacity-provider/{name}"))
     }
 
+    /// `arn:aws:ecs:REGION:ACCOUNT:task-set/CLUSTER/NAME/ecs-svc/N`
+    #[must_use]
+    pub fn task_set(&self, key: &TaskSetKey) -> String {
+        self.arn(format_args!("task-set/{key}"))
+    }
+
     /// The part behind `arn:aws:ecs:REGION:ACCOUNT:KIND/`, or the whole text where it is no ARN.
     fn resource<'a>(&self, text: &'a str, kind: &str) -> Result<(&'a str, bool), ReferenceError> {
         let Some(rest) = text.strip_prefix("arn:") else {
@@ -183,6 +189,30 @@ impl Realm {
     /// A service revision by ARN.
     pub fn parse_service_revision(&self, text: &str) -> Result<DeploymentId, ReferenceError> {
         self.numbered(text, "service-revision")
+    }
+
+    /// A task set of `service` by id or ARN; the ARN may be of another service's.
+    pub fn parse_task_set(
+        &self,
+        text: &str,
+        service: &ServiceKey,
+    ) -> Result<TaskSetKey, ReferenceError> {
+        let wrong = || ReferenceError::Malformed(text.to_owned());
+        let (rest, is_arn) = self.resource(text, "task-set")?;
+        let (service, id) = if is_arn {
+            let mut parts = rest.splitn(3, '/');
+            let mut next = || parts.next().ok_or_else(wrong);
+            let (cluster, name, id) = (next()?, next()?, next()?);
+            let service = ServiceKey {
+                cluster: cluster.parse().map_err(|_| wrong())?,
+                name: name.parse().map_err(|_| wrong())?,
+            };
+            (service, id)
+        } else {
+            (service.clone(), rest)
+        };
+        let id = id.parse().map_err(|_| wrong())?;
+        Ok(TaskSetKey { service, id })
     }
 
     /// The number at the end of `KIND/CLUSTER/NAME/N`.
@@ -293,6 +323,15 @@ mod tests {
         assert_eq!(realm.parse_service_deployment(&arn), Ok(id));
         let arn = realm.service_revision(&service, id);
         assert_eq!(realm.parse_service_revision(&arn), Ok(id));
+        let set = TaskSetKey { service, id };
+        assert_eq!(
+            realm.task_set(&set),
+            "arn:aws:ecs:us-east-1:000000000000:task-set/prod/web/ecs-svc/7"
+        );
+        for text in [realm.task_set(&set), "ecs-svc/7".into()] {
+            assert_eq!(realm.parse_task_set(&text, &set.service), Ok(set.clone()));
+        }
+        assert!(realm.parse_task_set("7", &set.service).is_err());
         let web: DefinitionId = "web:3".parse().unwrap();
         assert_eq!(
             realm.parse_definition(&realm.definition(&web)).unwrap(),

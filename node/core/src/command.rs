@@ -2,6 +2,7 @@
 
 mod capacity;
 mod service;
+mod task_set;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::documents::{Capacity, DefinitionSpec, Document, Tags};
 use crate::ids::{
     ClusterName, ContainerId, DefinitionId, DeploymentId, Family, InstanceId, NodeId, ProviderName,
-    RequestId, ServiceKey, SessionId, StoreId, TaskId,
+    RequestId, ServiceKey, SessionId, StoreId, TaskId, TaskSetKey,
 };
 use crate::state::{
     ContainerStatus, Health, HostPort, InstanceVersion, PortBinding, PortRange, Resources,
@@ -24,6 +25,7 @@ pub use service::{
     NewDeployment, NewEvent, NewService, ServiceStart, ServiceStep, ServiceStop, ServiceUpdate,
     Turn,
 };
+pub use task_set::{NewTaskSet, TaskSetDeletion, TaskSetRejection, TaskSetUpdate};
 
 /// One entry of the Raft log: commands that were waiting together, in order, and the leader's time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,6 +182,14 @@ pub enum Command {
         /// Also while it wants tasks.
         force: bool,
     },
+    /// CreateTaskSet.
+    CreateTaskSet(Box<NewTaskSet>),
+    /// UpdateTaskSet.
+    UpdateTaskSet(TaskSetUpdate),
+    /// DeleteTaskSet.
+    DeleteTaskSet(TaskSetDeletion),
+    /// UpdateServicePrimaryTaskSet: the one that is PRIMARY now.
+    MakePrimary(TaskSetKey),
     /// StopServiceDeployment.
     StopDeployment {
         /// Which.
@@ -445,6 +455,8 @@ pub enum Reply {
     Deployment(DeploymentId),
     /// The capacity provider that was made, changed or deleted.
     Provider(ProviderName),
+    /// The task set as it is wanted now.
+    TaskSet(TaskSetKey),
 }
 
 /// A refusal; the same on all replicas. Nothing was changed.
@@ -585,6 +597,9 @@ pub enum Rejection {
     /// The tasks that wait in a cluster are not any more what they were; look again.
     #[error("what waits in cluster {0} is not any more what it was")]
     QueueMoved(ClusterName),
+    /// Because of task sets.
+    #[error(transparent)]
+    TaskSet(#[from] TaskSetRejection),
 }
 
 /// What an entry touched; readers look the rest up in the state.

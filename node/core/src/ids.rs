@@ -292,6 +292,21 @@ impl FromStr for DeploymentId {
     }
 }
 
+/// A task set: its service, and its id there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TaskSetKey {
+    /// Its service.
+    pub service: ServiceKey,
+    /// Numbered as deployments are.
+    pub id: DeploymentId,
+}
+
+impl fmt::Display for TaskSetKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.service, self.id)
+    }
+}
+
 impl ClusterName {
     /// The cluster meant when none is named.
     #[must_use]

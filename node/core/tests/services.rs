@@ -8,12 +8,17 @@ use fleet::{Fleet, Happening, happening};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+/// Less than all services together may want.
+const SCARCE_MIB: u64 = 800;
+/// More than that.
+const ENOUGH_MIB: u64 = 2400;
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn decisions_keep_the_bounds_and_come_to_an_end(story in vec(happening(), 1..40)) {
-        let mut fleet = Fleet::new();
+        let mut fleet = Fleet::new(SCARCE_MIB);
         for happening in &story {
             fleet.go(happening)?;
         }
@@ -21,7 +26,7 @@ proptest! {
 
     #[test]
     fn when_faults_end_services_come_to_rest(story in vec(happening(), 1..25)) {
-        let mut fleet = Fleet::new();
+        let mut fleet = Fleet::new(ENOUGH_MIB);
         for happening in &story {
             fleet.go(happening)?;
         }

@@ -13,6 +13,7 @@ mod observe;
 mod pauses;
 mod services;
 mod steps;
+mod task_sets;
 mod tasks;
 mod waiting;
 
@@ -143,6 +144,10 @@ impl Desk<'_> {
             Command::CreateService(new) => self.create_service(new),
             Command::UpdateService(update) => self.update_service(update),
             Command::DeleteService { service, force } => self.delete_service(service, *force),
+            Command::CreateTaskSet(new) => self.create_task_set(new),
+            Command::UpdateTaskSet(update) => self.update_task_set(update),
+            Command::DeleteTaskSet(deletion) => self.delete_task_set(deletion),
+            Command::MakePrimary(set) => self.make_primary(set),
             Command::StopDeployment {
                 deployment,
                 is_rollback,
@@ -195,6 +200,10 @@ fn is_worth_remembering(command: &Command) -> bool {
         | Command::CreateService(_)
         | Command::UpdateService(_)
         | Command::DeleteService { .. }
+        | Command::CreateTaskSet(_)
+        | Command::UpdateTaskSet(_)
+        | Command::DeleteTaskSet(_)
+        | Command::MakePrimary(_)
         | Command::StopDeployment { .. }
         | Command::ContinueDeployment { .. }
         | Command::ProtectTasks { .. }

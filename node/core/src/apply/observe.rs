@@ -49,6 +49,11 @@ impl Desk<'_> {
         if task.last.may_become(seen.status) || is_seeded(Bug::StatusGoesBack) {
             self.advance(&mut task, seen);
         }
+        if task.health() != Health::Healthy {
+            task.healthy_at = None;
+        } else if before.health() != Health::Healthy {
+            task.healthy_at = Some(self.now);
+        }
         // A change of health is an event of its own, unless it came with one.
         if task.version == before.version && healths(&before).ne(healths(&task)) {
             task.version += 1;

@@ -1,8 +1,10 @@
 //! Services as their authors want them: made, updated, deleted; their deployments stopped, their tasks protected.
 
-use super::Desk;
-use crate::command::{Change, NewDeployment, NewService, Rejection, Reply, ServiceUpdate};
-use crate::documents::Scheduling;
+use super::{Desk, task_sets};
+use crate::command::{
+    Change, NewDeployment, NewService, Rejection, Reply, ServiceUpdate, TaskSetRejection,
+};
+use crate::documents::{Controller, Scheduling};
 use crate::ids::{DefinitionId, DeploymentId, ServiceKey, TaskId};
 use crate::state::{
     Balance, DefinitionStatus, Deployment, ROLLOUTS_KEPT, Revision, Rollout, RolloutStatus,
@@ -33,8 +35,10 @@ impl Desk<'_> {
             }
             Some(_) | None => {}
         }
+        self.check_controller(&new.key, new.spec.controller, new.deploy.is_some())?;
         self.check_deployment(&new.key, None, new.deploy.as_ref())?;
         self.forget_events(&new.key);
+        self.forget_last_primary(&new.key);
         let mut service = self.new_service(new);
         if let Some(deploy) = &new.deploy {
             self.begin_deployment(&mut service, deploy);
@@ -58,6 +62,7 @@ impl Desk<'_> {
             fingerprint: new.fingerprint,
             deployments: Vec::new(),
             completed: None,
+            primary_set: None,
             rolling_back: None,
             event_count: 0,
             said: Vec::new(),
@@ -72,7 +77,7 @@ impl Desk<'_> {
     }
 
     /// What is deployed must exist, under a new number, and be ACTIVE unless the service runs it already.
-    fn check_deployment(
+    pub(super) fn check_deployment(
         &self,
         key: &ServiceKey,
         runs: Option<&DefinitionId>,
@@ -102,13 +107,7 @@ impl Desk<'_> {
     fn begin_deployment(&mut self, service: &mut Service, new: &NewDeployment) {
         self.end_rollouts(service, RolloutStatus::Stopped, REPLACED_REASON);
         let sources = service.deployments.iter().map(|one| one.id).collect();
-        self.state.put_revision(Revision {
-            id: new.id,
-            service: service.key.clone(),
-            document: new.document.clone(),
-            spec: new.spec.clone(),
-            created_at: self.now,
-        });
+        self.put_revision_of(&service.key, new);
         self.state.put_service_deployment(ServiceDeployment {
             id: new.id,
             service: service.key.clone(),
@@ -126,6 +125,17 @@ impl Desk<'_> {
         let primary = deployment(new.id, &new.spec.definition, self.now, self.now);
         service.deployments.insert(0, primary);
         self.forget_rollouts(service);
+    }
+
+    /// What a deployment brings, for as long as it is needed.
+    pub(super) fn put_revision_of(&mut self, service: &ServiceKey, new: &NewDeployment) {
+        self.state.put_revision(Revision {
+            id: new.id,
+            service: service.clone(),
+            document: new.document.clone(),
+            spec: new.spec.clone(),
+            created_at: self.now,
+        });
     }
 
     /// What ended long ago makes room, unless the service may still go back to it.
@@ -190,17 +200,20 @@ impl Desk<'_> {
         if service.updates != update.seen_updates {
             return Err(Rejection::ServiceMoved(update.key.clone()));
         }
+        let (found, controller) = (service.spec.desired_count, service.spec.controller);
+        self.check_controller(&update.key, controller, update.deploy.is_some())?;
         let runs = service.primary().map(|primary| &primary.definition);
         self.check_deployment(&update.key, runs, update.deploy.as_ref())?;
-        let found = service.spec.desired_count;
         service.document = update.document.clone();
         service.spec = update.spec.clone();
+        service.spec.controller = controller;
         if service.spec.scheduling == Scheduling::Daemon {
             service.spec.desired_count = found;
         }
         if let Some(deploy) = &update.deploy {
             self.begin_deployment(&mut service, deploy);
         }
+        task_sets::unsettle_where_counts_differ(&mut service, found, self.now);
         service.updates += 1;
         self.put_stepped(service);
         Ok(Reply::Service(update.key.clone()))
@@ -222,6 +235,10 @@ impl Desk<'_> {
         let is_replica = service.spec.scheduling == Scheduling::Replica;
         if is_replica && service.spec.desired_count > 0 && !force {
             return Err(Rejection::ServiceScaled(key.clone()));
+        }
+        let is_external = service.spec.controller == Controller::External;
+        if is_external && !service.deployments.is_empty() && !force {
+            return Err(TaskSetRejection::Remain(key.clone()).into());
         }
         self.end_rollouts(&mut service, RolloutStatus::Stopped, DELETED_REASON);
         service.status = ServiceStatus::Draining;
@@ -297,6 +314,14 @@ impl Desk<'_> {
         self.state.put_service(service);
     }
 
+    /// An earlier service of this name may have left the parameters of its last task set.
+    fn forget_last_primary(&mut self, key: &ServiceKey) {
+        let earlier = self.state.service(key);
+        if let Some(id) = earlier.and_then(|earlier| earlier.primary_set) {
+            self.state.remove_revision(id);
+        }
+    }
+
     fn forget_events(&mut self, key: &ServiceKey) {
         let numbers: Vec<u64> = self.state.events_of(key).map(|one| one.number).collect();
         for number in numbers {
@@ -322,5 +347,6 @@ pub(super) fn deployment(
         failed_in_row: 0,
         failed_in_all: 0,
         failed_at: None,
+        set: None,
     }
 }

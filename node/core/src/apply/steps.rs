@@ -1,8 +1,8 @@
 //! What the scheduler decided about a service, carried out whole or refused; and what a task's fate means for its service.
 
-use super::Desk;
 use super::services::deployment;
 use super::tasks::Origin;
+use super::{Desk, task_sets};
 use crate::command::{
     Change, NewEvent, NewTask, Rejection, Reply, ServiceStart, ServiceStep, ServiceStop, Turn,
 };
@@ -10,7 +10,7 @@ use crate::ids::{ClusterName, DeploymentId, ServiceKey, TaskId};
 use crate::state::health::was_healthy;
 use crate::state::{
     Deployment, EVENTS_KEPT, Membership, Rollback, Rollout, RolloutStatus, Said, Service,
-    ServiceEvent, ServiceStatus, StopCode, Task,
+    ServiceEvent, ServiceStatus, Stability, StopCode, Task,
 };
 
 impl Desk<'_> {
@@ -38,7 +38,13 @@ impl Desk<'_> {
             self.turn(&mut service, turn);
         }
         for topic in &step.settled {
-            service.said.retain(|said| said.topic != *topic);
+            service
+                .said
+                .retain(|said| said.of.is_some() || said.topic != *topic);
+        }
+        for (set, topic) in &step.settled_of {
+            let is_it = |said: &Said| said.of == Some(*set) && said.topic == *topic;
+            service.said.retain(|said| !is_it(said));
         }
         for event in &step.events {
             self.say(&mut service, event);
@@ -64,7 +70,8 @@ impl Desk<'_> {
             .state
             .service(&step.key)
             .ok_or_else(|| Rejection::ServiceNotFound(step.key.clone()))?;
-        let is_outrun = !step.stop.is_empty() && service.losses != step.seen_losses;
+        let counts_on_all = !step.stop.is_empty() || step.turns.iter().any(is_settling);
+        let is_outrun = counts_on_all && service.losses != step.seen_losses;
         if service.steps != step.seen_steps || is_outrun {
             return Err(moved());
         }
@@ -89,6 +96,8 @@ impl Desk<'_> {
     /// Whether the turn speaks of deployments that are there.
     fn fits(&self, service: &Service, turn: &Turn) -> bool {
         let is_listed = |id: &DeploymentId| service.deployment(*id).is_some();
+        let is_set = |id: &DeploymentId| service.task_set(*id).is_some();
+        let rolls = |id: &DeploymentId| is_listed(id) && !is_set(id);
         let is_empty = |id: &DeploymentId| {
             let mut live = self.state.live_tasks_of(&service.key);
             !live.any(|task| task.service.as_ref().is_some_and(|m| m.deployment == *id))
@@ -96,17 +105,19 @@ impl Desk<'_> {
         match turn {
             Turn::Want(_) | Turn::EndMove => true,
             Turn::Move(moving) => self.may_leave(service, moving),
-            Turn::Recover(id) | Turn::Complete(id) | Turn::TimeOut(id) => is_listed(id),
-            Turn::Fail { deployment, .. } => is_listed(deployment),
+            Turn::Recover(id) => is_listed(id),
+            Turn::Complete(id) | Turn::TimeOut(id) => rolls(id),
+            Turn::Fail { deployment, .. } => rolls(deployment),
             Turn::Pause { deployment, stage } => {
                 let record = self.state.service_deployment(*deployment);
                 let mut pauses = record.into_iter().flat_map(|one| &one.pauses);
-                is_listed(deployment) && !pauses.any(|one| one.stage == *stage)
+                rolls(deployment) && !pauses.any(|one| one.stage == *stage)
             }
             Turn::RollBack { from, to, .. } => {
                 let known = self.state.revision(*to);
-                is_listed(from) && known.is_some_and(|revision| revision.service == service.key)
+                rolls(from) && known.is_some_and(|revision| revision.service == service.key)
             }
+            Turn::Stabilize { set, .. } => is_set(set),
             Turn::Retire(id) => is_listed(id) && is_empty(id),
             Turn::End => self.state.live_tasks_of(&service.key).next().is_none(),
         }
@@ -132,15 +143,38 @@ impl Desk<'_> {
             Turn::TimeOut(id) => self.time_out(*id),
             Turn::Move(moving) => self.begin_move(service, *moving),
             Turn::EndMove => service.balance.moving = None,
-            Turn::Retire(id) => service.deployments.retain(|one| one.id != *id),
+            Turn::Stabilize { set, stability } => {
+                let mut all = service.deployments.iter_mut();
+                let one = all.find(|one| one.id == *set);
+                if let Some(set) = one.and_then(|one| one.set.as_mut()) {
+                    set.stabilize(*stability, self.now);
+                }
+            }
+            Turn::Retire(id) => self.retire(service, *id),
             Turn::End => {
                 service.status = ServiceStatus::Inactive;
-                service.deployments.clear();
+                let left: Vec<_> = service.deployments.iter().map(|one| one.id).collect();
+                for id in left {
+                    self.retire(service, id);
+                }
             }
         }
     }
 
-    fn edit(&self, service: &mut Service, id: DeploymentId, change: impl FnOnce(&mut Deployment)) {
+    fn retire(&mut self, service: &mut Service, id: DeploymentId) {
+        if service.task_set(id).is_some() {
+            self.remove_task_set(service, id);
+        } else {
+            service.deployments.retain(|one| one.id != id);
+        }
+    }
+
+    pub(super) fn edit(
+        &self,
+        service: &mut Service,
+        id: DeploymentId,
+        change: impl FnOnce(&mut Deployment),
+    ) {
         let listed = service.deployments.iter_mut().find(|one| one.id == id);
         if let Some(one) = listed {
             one.updated_at = self.now;
@@ -244,9 +278,11 @@ impl Desk<'_> {
     fn say(&mut self, service: &mut Service, event: &NewEvent) {
         service.event_count += 1;
         if let Some(topic) = event.topic {
-            service.said.retain(|said| said.topic != topic);
+            let is_other = |said: &Said| said.topic != topic || said.of != event.of;
+            service.said.retain(is_other);
             service.said.push(Said {
                 topic,
+                of: event.of,
                 message: event.message.clone(),
                 at: self.now,
             });
@@ -281,7 +317,7 @@ impl Desk<'_> {
     /// A task is lost to its service: told to stop, ended or no longer healthy.
     pub(super) fn note_loss(&mut self, task: &Task) {
         if let Some(mut service) = self.service_of(task) {
-            service.losses += 1;
+            self.count_loss(&mut service, task);
             self.state.put_service(service);
         }
     }
@@ -310,8 +346,15 @@ impl Desk<'_> {
         {
             self.failed(&mut service, id);
         }
-        service.losses += 1;
+        self.count_loss(&mut service, task);
         self.state.put_service(service);
+    }
+
+    fn count_loss(&self, service: &mut Service, task: &Task) {
+        service.losses += 1;
+        if let Some(member) = &task.service {
+            task_sets::unsettle(service, member.deployment, self.now);
+        }
     }
 
     fn service_of(&self, task: &Task) -> Option<Service> {
@@ -337,4 +380,9 @@ impl Desk<'_> {
             self.state.put_service(service);
         }
     }
+}
+
+/// A task set is steady only if no task of it was lost meanwhile.
+fn is_settling(turn: &Turn) -> bool {
+    matches!(turn, Turn::Stabilize { stability, .. } if *stability == Stability::SteadyState)
 }

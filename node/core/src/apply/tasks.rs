@@ -204,6 +204,7 @@ impl Desk<'_> {
             stop_code: None,
             stopped_reason: String::new(),
             service,
+            healthy_at: None,
             protected_until: None,
         }
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::NewTask;
 use crate::documents::{Document, RevisionSpec, ServiceSpec, Stage, Tags};
 use crate::ids::{DeploymentId, ServiceKey, TaskId};
-use crate::state::{Crowd, Moving, Topic};
+use crate::state::{Crowd, Moving, Stability, Topic};
 use crate::time::Millis;
 
 /// CreateService.
@@ -74,6 +74,9 @@ pub struct ServiceStep {
     pub events: Vec<NewEvent>,
     /// Topics whose cause is gone: what is said about them next is news.
     pub settled: Vec<Topic>,
+    /// The same of its task sets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settled_of: Vec<(DeploymentId, Topic)>,
     /// When to look again; `None`: when something changes.
     pub look_at: Option<Millis>,
     /// Whether a task found no room.
@@ -145,7 +148,14 @@ pub enum Turn {
     Move(Moving),
     /// The move under way is over.
     EndMove,
-    /// It has no tasks any more and leaves `deployments[]`.
+    /// A task set is as it should be, or is not any more.
+    Stabilize {
+        /// Which.
+        set: DeploymentId,
+        /// What it is now.
+        stability: Stability,
+    },
+    /// It has no tasks any more and leaves `deployments[]`, or `taskSets[]`.
     Retire(DeploymentId),
     /// The service was deleted and has no tasks any more.
     End,
@@ -156,6 +166,9 @@ pub enum Turn {
 pub struct NewEvent {
     /// What about, where it is not to be repeated.
     pub topic: Option<Topic>,
+    /// Of which task set; `None`: of the service as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<DeploymentId>,
     /// In ECS's words.
     pub message: String,
 }

@@ -4,6 +4,7 @@ pub mod capacity;
 pub mod definition;
 pub mod launch;
 pub mod overrides;
+pub mod scale;
 pub mod service;
 pub mod tags;
 
@@ -20,6 +21,7 @@ pub use definition::{
 };
 pub use launch::{Launch, LaunchContainer};
 pub use overrides::{ContainerOverride, Overrides};
+pub use scale::Scale;
 pub use service::{
     Breaker, Controller, PauseHook, Propagation, RevisionSpec, Scheduling, ServiceConstraint,
     ServiceSpec, ServiceStrategy, Stage, Threshold,

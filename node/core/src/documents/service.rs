@@ -221,8 +221,13 @@ impl ServiceSpec {
     /// Fewest healthy tasks that a decision may leave: `ceil(desired x minimum / 100)`.
     #[must_use]
     pub fn healthy_min(&self) -> u64 {
-        let hundredfold = self.desired_count.saturating_mul(self.minimum_percent);
-        hundredfold.div_ceil(100)
+        self.healthy_min_of(self.desired_count)
+    }
+
+    /// The same of a task set that wants `desired` of the tasks.
+    #[must_use]
+    pub fn healthy_min_of(&self, desired: u64) -> u64 {
+        desired.saturating_mul(self.minimum_percent).div_ceil(100)
     }
 
     /// Whether rebalancing can be ENABLED for it: ECS starts and stops its tasks, one more than wanted may run, and they are spread
@@ -239,7 +244,13 @@ impl ServiceSpec {
     /// Most tasks that a start may lead to: `floor(desired x maximum / 100)`.
     #[must_use]
     pub fn running_max(&self) -> u64 {
-        self.desired_count.saturating_mul(self.maximum_percent) / 100
+        self.running_max_of(self.desired_count)
+    }
+
+    /// The same of a task set that wants `desired` of the tasks.
+    #[must_use]
+    pub fn running_max_of(&self, desired: u64) -> u64 {
+        desired.saturating_mul(self.maximum_percent) / 100
     }
 }
 

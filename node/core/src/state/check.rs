@@ -8,6 +8,7 @@ use super::{
     Container, ContainerStatus, EVENTS_KEPT, Instance, Resources, Service, ServiceStatus, State,
     Task, TaskStatus,
 };
+use crate::documents::Controller;
 use crate::ids::DeploymentId;
 
 /// A promise of the state, by name.
@@ -29,7 +30,8 @@ pub enum Invariant {
     RevisionsAreCounted,
     /// A service's task names a service that exists, and is of a deployment that has not left it while it lives.
     TaskIsOfItsService,
-    /// A service has at most one deployment of an id, a revision and a service deployment for each, and no more events than are kept.
+    /// A service has at most one deployment of an id, a revision for each, a service deployment too unless it is a task set, task sets only
+    /// under an EXTERNAL controller, and no more events than are kept.
     ServiceIsWhole,
     /// What a cluster has attached exists; what its tasks and services run on is attached to it.
     CapacityIsThere,
@@ -128,11 +130,18 @@ impl State {
 
     fn check_service(&self, service: &Service, found: &mut Found) {
         let ids: BTreeSet<_> = service.deployments.iter().map(|one| one.id).collect();
-        let is_known = |id: &DeploymentId| {
-            self.revision(*id).is_some() && self.service_deployment(*id).is_some()
-        };
+        let has_revision = |id: &DeploymentId| self.revision(*id).is_some();
+        let is_told = |id: &DeploymentId| self.service_deployment(*id).is_some();
+        let is_external = service.spec.controller == Controller::External;
+        let of_sets = ids.iter().filter(|_| is_external);
+        let of_rollouts = ids.iter().filter(|_| !is_external);
+        let mut sets = service.deployments.iter().map(|one| one.set.is_some());
         let is_whole = ids.len() == service.deployments.len()
-            && ids.iter().chain(&service.completed).all(is_known)
+            && sets.all(|is_set| is_set == is_external)
+            && of_sets.chain(&service.primary_set).all(has_revision)
+            && of_rollouts
+                .chain(&service.completed)
+                .all(|id| has_revision(id) && is_told(id))
             && self.events_of(&service.key).count() as u64 <= EVENTS_KEPT
             && self.cluster(&service.key.cluster).is_some();
         let has_ended = service.status == ServiceStatus::Inactive;

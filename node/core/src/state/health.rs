@@ -13,8 +13,9 @@ pub const STEADY_MS: u64 = 40_000;
 pub fn healthy_at(task: &Task) -> Option<Millis> {
     let started_at = task.started_at.filter(|_| runs(task))?;
     if task.has_health_check() {
-        // When they said so first is not kept, and its start stands for it: a task that ran before a failure ends no row of failures.
-        (task.health() == Health::Healthy).then_some(started_at)
+        // Of a task of before that was kept its start stands for it: one that ran before a failure ends no row of failures.
+        let said_at = task.healthy_at.unwrap_or(started_at);
+        (task.health() == Health::Healthy).then_some(said_at.max(started_at))
     } else {
         Some(started_at.plus_ms(STEADY_MS))
     }

@@ -19,6 +19,7 @@ mod rollout;
 mod service;
 mod services;
 mod task;
+mod task_set;
 mod waiting;
 mod write;
 
@@ -43,6 +44,7 @@ pub use service::{
     Topic,
 };
 pub use task::{Container, ContainerStatus, DesiredStatus, Membership, StopCode, Task, TaskStatus};
+pub use task_set::{Stability, TASK_SETS_MAX, TaskSet, TaskSetStatus, TaskSetToken};
 pub use waiting::{Queue, WaitingStop, WaitingTask};
 
 use crate::command::Reply;

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Balance;
-use crate::documents::{Document, Scheduling, ServiceSpec, Tags};
+use super::task_set::TaskSet;
+use crate::documents::{Controller, Document, Scheduling, ServiceSpec, Tags};
 use crate::ids::{DefinitionId, DeploymentId, ServiceKey};
 use crate::time::Millis;
 
@@ -59,7 +60,8 @@ impl Rollout {
     }
 }
 
-/// One of a service's `deployments[]`. The first of them is PRIMARY, the others are ACTIVE: they are being replaced.
+/// What tasks of a service are of: one of its `deployments[]`, or of its `taskSets[]` under an EXTERNAL controller. Of deployments the first
+/// is PRIMARY, the others are ACTIVE: they are being replaced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deployment {
     /// `ecs-svc/N`, also of its revision.
@@ -80,6 +82,9 @@ pub struct Deployment {
     pub failed_in_all: u64,
     /// When the last of these ended.
     pub failed_at: Option<Millis>,
+    /// What makes it a task set; nothing is rolled out then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<TaskSet>,
 }
 
 /// What is said again only when its cause has changed, or after six hours.
@@ -102,6 +107,9 @@ pub enum Topic {
 pub struct Said {
     /// About what.
     pub topic: Topic,
+    /// Of which task set; `None`: of the service as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<DeploymentId>,
     /// In these words.
     pub message: String,
     /// When.
@@ -140,10 +148,13 @@ pub struct Service {
     pub created_by: String,
     /// SHA-256 of the request that made it: the same again is no error.
     pub fingerprint: [u8; 32],
-    /// `deployments[]`, newest first; empty once INACTIVE, and under an EXTERNAL controller.
+    /// `deployments[]`, or `taskSets[]` under an EXTERNAL controller, newest first; empty once INACTIVE.
     pub deployments: Vec<Deployment>,
     /// The deployment that all tasks were of, last: what a rollback goes back to.
     pub completed: Option<DeploymentId>,
+    /// The task set whose parameters are the service's: PRIMARY, or the last that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary_set: Option<DeploymentId>,
     /// The service deployment that failed and is being rolled back.
     pub rolling_back: Option<DeploymentId>,
     /// How many events it has had; the newest has this number.
@@ -168,10 +179,13 @@ pub struct Service {
 }
 
 impl Service {
-    /// The deployment that is wanted.
+    /// The deployment that is wanted; of task sets the one that is PRIMARY.
     #[must_use]
     pub fn primary(&self) -> Option<&Deployment> {
-        self.deployments.first()
+        match self.spec.controller {
+            Controller::Ecs => self.deployments.first(),
+            Controller::External => self.deployment(self.primary_set?),
+        }
     }
 
     /// One of its deployments.

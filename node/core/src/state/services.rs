@@ -141,6 +141,11 @@ impl State {
         self.revisions.insert_mut(revision.id, Arc::new(revision));
     }
 
+    /// Forgets the revision of a task set, which has no service deployment.
+    pub(crate) fn remove_revision(&mut self, id: DeploymentId) {
+        self.revisions.remove_mut(&id);
+    }
+
     pub(crate) fn put_service_deployment(&mut self, deployment: ServiceDeployment) {
         let key = (
             deployment.service.clone(),

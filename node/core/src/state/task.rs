@@ -246,6 +246,9 @@ pub struct Task {
     /// The service that started it.
     #[serde(default)]
     pub service: Option<Membership>,
+    /// Since when its health checks say that it is HEALTHY; absent while they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthy_at: Option<Millis>,
     /// Until when the service does not stop it for scaling, deployments and draining.
     #[serde(default)]
     pub protected_until: Option<Millis>,

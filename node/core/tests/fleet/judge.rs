@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use quorate_core::command::ServiceStep;
-use quorate_core::documents::Scheduling;
+use quorate_core::documents::{Controller, Scheduling};
 use quorate_core::state::{DesiredStatus, Rollout, Service, ServiceStatus, Task, TaskStatus};
 use quorate_core::{Command, Millis, State};
 
 /// ECS: without a health check a task is healthy after so long.
 const STEADY_MS: u64 = 40_000;
 
-fn is_healthy(now: Millis, task: &Task) -> bool {
+pub(super) fn is_healthy(now: Millis, task: &Task) -> bool {
     let started = task.started_at.map(|at| at.0 + STEADY_MS <= now.0);
     task.last == TaskStatus::Running
         && task.desired == DesiredStatus::Running
@@ -34,6 +34,9 @@ pub(super) fn check(before: &State, after: &State, command: &Command) -> Result<
     let service = after.service(&step.key).unwrap();
     if service.status != ServiceStatus::Active {
         return Ok(());
+    }
+    if service.spec.controller == Controller::External {
+        return super::sets::check(before, after, step);
     }
     // The step happened at the time that its entry brought.
     let now = after.now();
@@ -79,6 +82,9 @@ pub(super) fn is_at_rest(state: &State, service: &Service) -> Result<(), TestCas
         prop_assert_eq!(service.status, ServiceStatus::Inactive);
         prop_assert_eq!(all.len(), 0);
         return Ok(());
+    }
+    if service.spec.controller == Controller::External {
+        return super::sets::is_at_rest(state, service);
     }
     let spec = &service.spec;
     let has_failed = service.deployments[0].rollout == Rollout::Failed;

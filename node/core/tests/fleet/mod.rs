@@ -1,6 +1,7 @@
-//! A fleet of four instances and two services, what may happen to it, and a leader that does its duties after each happening.
+//! A fleet of four instances and three services, what may happen to it, and a leader that does its duties after each happening.
 
 mod judge;
+mod sets;
 
 use std::sync::Arc;
 
@@ -8,8 +9,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use quorate_core::command::{NewDeployment, NewInstance, NewService, ServiceUpdate, TaskObserved};
 use quorate_core::documents::{
-    Breaker, Capacity, DefinitionSpec, Document, PauseHook, RevisionSpec, Scheduling, ServiceSpec,
-    Stage, Threshold,
+    Breaker, Capacity, Controller, DefinitionSpec, Document, PauseHook, RevisionSpec, Scheduling,
+    ServiceSpec, Stage, Threshold,
 };
 use quorate_core::ids::{
     ClusterName, DefinitionId, DeploymentId, InstanceId, NodeId, RequestId, ServiceKey, SessionId,
@@ -21,7 +22,11 @@ use quorate_core::{
     Command, Entry, Heard, Item, Millis, Mint, Outcome, Policy, State, apply, duties,
 };
 
+use sets::{Move, any_move};
+
 const INSTANCES: u128 = 4;
+/// The service that has task sets.
+const EXTERNAL: u8 = 2;
 
 /// What may happen.
 #[derive(Clone, Debug)]
@@ -34,6 +39,8 @@ pub(crate) enum Happening {
         deploys: bool,
         breaker: bool,
     },
+    /// Something becomes of the task sets of the one that has them.
+    Sets(Move),
     /// A service is deleted.
     Delete { service: u8 },
     /// The newest service deployment of a service is stopped.
@@ -72,9 +79,10 @@ pub(crate) fn happening() -> impl Strategy<Value = Happening> {
         Just(400_000)
     ];
     prop_oneof![
-        5 => (0_u8..2, 0_u64..7, percent, any::<bool>(), any::<bool>()).prop_map(
+        6 => (0_u8..3, 0_u64..7, percent, any::<bool>(), any::<bool>()).prop_map(
             |(service, desired, percent, deploys, breaker)| Happening::Want { service, desired, percent, deploys, breaker }),
-        1 => (0_u8..2).prop_map(|service| Happening::Delete { service }),
+        4 => any_move().prop_map(Happening::Sets),
+        1 => (0_u8..3).prop_map(|service| Happening::Delete { service }),
         1 => (0_u8..2, any::<bool>()).prop_map(|(service, is_rollback)| Happening::StopDeployment { service, is_rollback }),
         8 => any::<u64>().prop_map(|which| Happening::GoOn { which }),
         2 => Just(Happening::GoOn { which: u64::MAX }),
@@ -94,12 +102,14 @@ pub(crate) struct Fleet {
     now: Millis,
     mint: Mint,
     deployments: u64,
+    /// Of each instance.
+    memory_mib: u64,
 }
 
 fn key(service: u8) -> ServiceKey {
     ServiceKey {
         cluster: ClusterName::default_cluster(),
-        name: if service == 0 { "web" } else { "log" }.parse().unwrap(),
+        name: ["web", "log", "ext"][usize::from(service)].parse().unwrap(),
     }
 }
 
@@ -125,12 +135,14 @@ fn definition(revision: u64) -> DefinitionId {
 }
 
 impl Fleet {
-    pub(crate) fn new() -> Self {
+    /// Where there is little memory not all of it finds room.
+    pub(crate) fn new(memory_mib: u64) -> Self {
         let mut fleet = Self {
             state: State::default(),
             now: Millis(1000),
             mint: Mint::counting(0),
             deployments: 0,
+            memory_mib,
         };
         fleet.must(Command::CreateCluster {
             name: ClusterName::default_cluster(),
@@ -177,6 +189,7 @@ impl Fleet {
     pub(crate) fn go(&mut self, happening: &Happening) -> Result<(), TestCaseError> {
         match *happening {
             Happening::Want { .. } => self.want(happening),
+            Happening::Sets(ref wanted) => self.go_on_with_sets(wanted),
             Happening::Delete { service } => {
                 let _ = self.apply(Command::DeleteService {
                     service: key(service),
@@ -279,11 +292,17 @@ impl Fleet {
         };
         let key = key(service);
         let is_daemon = service == 1;
+        let is_external = service == EXTERNAL;
         let spec = ServiceSpec {
             scheduling: if is_daemon {
                 Scheduling::Daemon
             } else {
                 Scheduling::Replica
+            },
+            controller: if is_external {
+                Controller::External
+            } else {
+                Controller::Ecs
             },
             desired_count: desired,
             minimum_percent: percent.0,
@@ -303,7 +322,8 @@ impl Fleet {
             .service(&key)
             .filter(|one| one.status == ServiceStatus::Active);
         let updates = active.map(|one| one.updates);
-        let deploy = (deploys || updates.is_none()).then(|| self.deployment());
+        let deploys = !is_external && (deploys || updates.is_none());
+        let deploy = deploys.then(|| self.deployment());
         let document = Document::default();
         let _ = match updates {
             Some(seen_updates) => self.apply(Command::UpdateService(Box::new(ServiceUpdate {
@@ -335,6 +355,17 @@ impl Fleet {
                 launch_type: "EXTERNAL".into(),
                 strategy: Vec::new(),
             },
+        }
+    }
+
+    fn go_on_with_sets(&mut self, wanted: &Move) {
+        let Some(service) = self.state.service(&key(EXTERNAL)).cloned() else {
+            return;
+        };
+        self.deployments += 1;
+        let revision = definition(1 + self.deployments % 2);
+        if let Some(command) = sets::command(&service, wanted, self.deployments, revision) {
+            let _ = self.apply(command);
         }
     }
 
@@ -415,7 +446,7 @@ impl Fleet {
             node: NodeId(1),
             resources: Resources {
                 cpu_units: 1000,
-                memory_mib: 800,
+                memory_mib: self.memory_mib,
                 ..Resources::default()
             },
             dynamic_ports: PortRange::default(),

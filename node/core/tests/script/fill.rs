@@ -8,6 +8,7 @@ pub(crate) fn command(mut command: Value) -> Value {
         .as_object_mut()
         .and_then(|members| members.iter_mut().next())
         .expect("a command is an object of one member");
+    let name = name.clone();
     match name.as_str() {
         "CreateCluster" => under(
             body,
@@ -27,6 +28,9 @@ pub(crate) fn command(mut command: Value) -> Value {
         "DeleteService" => {
             under(body, json!({"force": false}));
             service_key(&mut body["service"]);
+        }
+        "CreateTaskSet" | "UpdateTaskSet" | "DeleteTaskSet" | "MakePrimary" => {
+            task_set(body, &name)
         }
         "StopDeployment" => under(body, json!({"is_rollback": true})),
         "ContinueDeployment" => under(body, json!({"is_rollback": false})),
@@ -231,6 +235,41 @@ fn service(body: &mut Value, is_new: bool) {
         under(body, json!({"seen_updates": 1}));
     }
     service_key(&mut body["key"]);
+    deploy(body);
+}
+
+/// `"set": 1` is a task set of `web`, `"percent": 50` its scale; otherwise it is whole. `"token": ["a", 1]` is a token and a fingerprint.
+fn task_set(body: &mut Value, command: &str) {
+    let members = body.as_object_mut().expect("a task set is an object");
+    let percent = members.remove("percent").unwrap_or(100.into());
+    let percent = percent.as_f64().expect("a number");
+    let scale = json!((percent * 1_000_000.0) as u64);
+    if command == "CreateTaskSet" {
+        let optional = json!({"service": "web", "external_id": "", "token": null, "tags": []});
+        under(body, optional);
+        if let Value::Array(pair) = body["token"].clone() {
+            let fingerprint = pair[1].as_u64().expect("a number below 256");
+            body["token"] = json!({"token": pair[0], "fingerprint": vec![fingerprint; 32]});
+        }
+        body["scale"] = scale;
+        service_key(&mut body["service"]);
+        return deploy(body);
+    }
+    let id = members.remove("set").expect("which task set");
+    let mut service = members.remove("service").unwrap_or("web".into());
+    service_key(&mut service);
+    let key = json!({"service": service, "id": id});
+    match command {
+        "UpdateTaskSet" => *body = json!({"key": key, "scale": scale}),
+        "DeleteTaskSet" => {
+            under(body, json!({"force": false}));
+            body["key"] = key;
+        }
+        _ => *body = key,
+    }
+}
+
+fn deploy(body: &mut Value) {
     if let Value::Array(pair) = body["deploy"].clone() {
         let mut definition = pair[1].clone();
         definition_id(&mut definition);

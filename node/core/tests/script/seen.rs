@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use quorate_core::command::TaskSetRejection;
 use quorate_core::placement::Refusal;
 use quorate_core::{Command, Outcome, Rejection};
 
@@ -21,13 +22,16 @@ macro_rules! variants {
 variants!(Command, COMMANDS, command: CreateCluster, DeleteCluster, RegisterDefinition, DeregisterDefinition, StartTasks,
     StopTask, RegisterInstance, Disconnect, DeregisterInstance, PutAttributes, DeleteAttributes, SetDraining, LoseInstance,
     Observe, ExpireStops, Forget, RecordNode, CreateService, UpdateService, DeleteService, StopDeployment, ContinueDeployment,
-    StepService, ProtectTasks, CreateProvider, UpdateProvider, DeleteProvider, PutClusterCapacity, QueueTasks, PlaceTasks);
+    StepService, ProtectTasks, CreateTaskSet, UpdateTaskSet, DeleteTaskSet, MakePrimary, CreateProvider, UpdateProvider, DeleteProvider,
+    PutClusterCapacity, QueueTasks, PlaceTasks);
 variants!(Rejection, REJECTIONS, rejection: ClusterNotFound, ClusterInactive, ClusterHasInstances, ClusterHasTasks,
     DefinitionNotFound, DefinitionInactive, TokenConflict, NoLongerFits, TaskNotFound, InstanceNotFound, InstanceInactive,
     InstanceHasTasks, TooManyAttributes, InstanceElsewhere, StaleSession, NodeHasOtherStore, ClusterHasServices,
     ServiceNotFound, ServiceNotActive, ServiceExists, ServiceDraining, ServiceScaled, ServiceMoved, DeploymentNotFound,
     NotPaused, DeploymentEnded, ProviderExists, ProviderNotFound, GroupTaken, ProviderAttached, ProviderNotAttached,
-    ProviderInUse, TooManyWaiting, QueueMoved);
+    ProviderInUse, TooManyWaiting, QueueMoved, TaskSet);
+variants!(TaskSetRejection, OF_TASK_SETS, of_task_sets: NotExternal, External, Remain, NotFound, TooMany, Exists, Scaled, Primary,
+    Draining);
 variants!(Refusal, REFUSALS, refusal: Capacity, NotActive, AgentDisconnected, Overcommitted, Cpu, Memory, Ports, Gpu, Attribute, MemberOf,
     DistinctInstance);
 
@@ -42,6 +46,9 @@ impl Seen {
             Ok(_) => command(what),
             Err(why) => rejection(why),
         });
+        if let Err(Rejection::TaskSet(why)) = outcome {
+            self.0.insert(of_task_sets(why));
+        }
     }
 
     pub(crate) fn refusal(&mut self, why: &Refusal) {
@@ -49,7 +56,7 @@ impl Seen {
     }
 
     pub(crate) fn missing(&self) -> Vec<String> {
-        let all = [COMMANDS, REJECTIONS, REFUSALS].concat();
+        let all = [COMMANDS, REJECTIONS, OF_TASK_SETS, REFUSALS].concat();
         all.into_iter()
             .filter(|name| !self.0.contains(name))
             .map(str::to_owned)

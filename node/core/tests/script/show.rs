@@ -164,7 +164,22 @@ fn of_service(service: &Service) -> String {
         service.losses,
         service.look_at.map_or("none".into(), |at| at.0.to_string()),
     );
-    for one in &service.deployments {
+    for (one, set) in service.task_sets() {
+        let line = format!(
+            "\n{} {} {} {}% wants={} {} since {} failed={}/{}",
+            one.id,
+            one.definition,
+            service.status_of(one).as_str(),
+            set.scale.percent(),
+            service.wanted_of(set),
+            set.stability.as_str(),
+            set.stability_at.0,
+            one.failed_in_row,
+            one.failed_in_all
+        );
+        text.push_str(&line);
+    }
+    for one in service.deployments.iter().filter(|one| one.set.is_none()) {
         let line = format!(
             "\n{} {} {} failed={}/{} created={}: {}",
             one.id,
@@ -250,6 +265,9 @@ fn of_task(task: &Task) -> String {
     }
     if task.has_health_check() {
         write!(text, "\nhealth {}", task.health().as_str()).expect("writing to memory");
+        if let Some(at) = task.healthy_at {
+            write!(text, " since {}", at.0).expect("writing to memory");
+        }
     }
     for container in &task.containers {
         text.push('\n');

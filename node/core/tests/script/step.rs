@@ -89,6 +89,7 @@ fn of_turn(turn: &Turn) -> String {
         Turn::TimeOut(id) => format!("{id} has waited long enough"),
         Turn::Move(moving) => format!("moves {} to {}", short(&moving.from), short(&moving.to)),
         Turn::EndMove => "ends its move".to_owned(),
+        Turn::Stabilize { set, stability } => format!("{set} is {}", stability.as_str()),
         Turn::Retire(id) => format!("{id} retires"),
         Turn::End => "ends".to_owned(),
     }

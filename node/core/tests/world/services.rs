@@ -7,12 +7,14 @@ use proptest::sample::select;
 use quorate_core::Command;
 use quorate_core::Millis;
 use quorate_core::command::{
-    NewDeployment, NewEvent, NewService, ServiceStart, ServiceStep, ServiceStop, ServiceUpdate,
-    Turn,
+    NewDeployment, NewEvent, NewService, NewTaskSet, ServiceStart, ServiceStep, ServiceStop,
+    ServiceUpdate, TaskSetDeletion, TaskSetUpdate, Turn,
 };
-use quorate_core::documents::{Document, PauseHook, RevisionSpec, Scheduling, ServiceSpec, Stage};
-use quorate_core::ids::{DeploymentId, ServiceKey};
-use quorate_core::state::{Crowd, Moving, Topic};
+use quorate_core::documents::{
+    Controller, Document, PauseHook, RevisionSpec, Scale, Scheduling, ServiceSpec, Stage,
+};
+use quorate_core::ids::{DeploymentId, ServiceKey, TaskSetKey};
+use quorate_core::state::{Crowd, Moving, Stability, TaskSetToken, Topic};
 
 use super::{cluster, definition, new_task, task};
 
@@ -40,7 +42,13 @@ fn deploy() -> impl Strategy<Value = NewDeployment> {
 }
 
 fn spec() -> impl Strategy<Value = ServiceSpec> {
-    (0_u64..4, any::<bool>()).prop_map(|(desired_count, is_daemon)| ServiceSpec {
+    let kinds = (any::<bool>(), any::<bool>());
+    (0_u64..4, kinds).prop_map(|(desired_count, (is_daemon, is_external))| ServiceSpec {
+        controller: if is_external {
+            Controller::External
+        } else {
+            Controller::Ecs
+        },
         scheduling: if is_daemon {
             Scheduling::Daemon
         } else {
@@ -83,6 +91,11 @@ fn turn() -> impl Strategy<Value = Turn> {
         deployment().prop_map(Turn::TimeOut),
         (task(), task()).prop_map(|(from, to)| Turn::Move(Moving { from, to })),
         Just(Turn::EndMove),
+        (
+            deployment(),
+            select(vec![Stability::Stabilizing, Stability::SteadyState])
+        )
+            .prop_map(|(set, stability)| Turn::Stabilize { set, stability }),
         Just(Turn::End),
     ]
 }
@@ -96,11 +109,12 @@ fn step() -> impl Strategy<Value = ServiceStep> {
         reason: "stopped".into(),
         is_failure,
     });
-    let event =
-        option::of(select(vec![Topic::SteadyState, Topic::Blocked])).prop_map(|topic| NewEvent {
-            topic,
-            message: "said".into(),
-        });
+    let topic = option::of(select(vec![Topic::SteadyState, Topic::Blocked]));
+    let event = (topic, option::of(deployment())).prop_map(|(topic, of)| NewEvent {
+        topic,
+        of,
+        message: "said".into(),
+    });
     let counts = (1_u64..4, 0_u64..3, 0_u64..3);
     let parts = (
         key(),
@@ -123,6 +137,7 @@ fn step() -> impl Strategy<Value = ServiceStep> {
                 turns,
                 events,
                 settled: vec![Topic::SteadyState],
+                settled_of: vec![(DeploymentId(1), Topic::SteadyState)],
                 look_at: look_at.map(Millis),
                 wants_room: false,
                 crowd: Crowd::Instance,
@@ -131,13 +146,40 @@ fn step() -> impl Strategy<Value = ServiceStep> {
     )
 }
 
+fn task_set() -> impl Strategy<Value = Command> {
+    let scale = || (0_u8..3).prop_map(|half| Scale::of_percent(f64::from(half) * 50.0).unwrap());
+    let set = || (key(), deployment()).prop_map(|(service, id)| TaskSetKey { service, id });
+    let token = option::of(0_u8..2).prop_map(|given| {
+        given.map(|fingerprint| TaskSetToken {
+            token: "a".into(),
+            fingerprint: [fingerprint; 32],
+        })
+    });
+    let create =
+        (key(), deploy(), scale(), token).prop_map(|(service, deploy, scale, token)| NewTaskSet {
+            service,
+            deploy,
+            scale,
+            external_id: String::new(),
+            token,
+            tags: Vec::new(),
+        });
+    prop_oneof![
+        3 => create.prop_map(|new| Command::CreateTaskSet(Box::new(new))),
+        1 => (set(), scale()).prop_map(|(key, scale)| Command::UpdateTaskSet(TaskSetUpdate { key, scale })),
+        1 => set().prop_map(Command::MakePrimary),
+        1 => (set(), any::<bool>()).prop_map(|(key, force)| Command::DeleteTaskSet(TaskSetDeletion { key, force })),
+    ]
+}
+
 pub(super) fn command() -> impl Strategy<Value = Command> {
-    let create = (key(), spec(), deploy(), 0_u8..2).prop_map(|(key, spec, deploy, fingerprint)| {
+    let deploys = option::weighted(0.6, deploy());
+    let create = (key(), spec(), deploys, 0_u8..2).prop_map(|(key, spec, deploy, fingerprint)| {
         Command::CreateService(Box::new(NewService {
             key,
             document: Document::default(),
             spec,
-            deploy: Some(deploy),
+            deploy,
             tags: Vec::new(),
             created_by: String::new(),
             fingerprint: [fingerprint; 32],
@@ -156,6 +198,7 @@ pub(super) fn command() -> impl Strategy<Value = Command> {
     );
     prop_oneof![
         3 => create,
+        4 => task_set(),
         2 => update,
         1 => (key(), any::<bool>()).prop_map(|(service, force)| Command::DeleteService { service, force }),
         1 => (deployment(), any::<bool>())

@@ -152,7 +152,8 @@ pub(super) fn refusal(rejection: &Rejection) -> Refused {
         | Rejection::ProviderNotAttached { .. }
         | Rejection::ProviderInUse(_)
         | Rejection::TooManyWaiting(_)
-        | Rejection::QueueMoved(_) => {
+        | Rejection::QueueMoved(_)
+        | Rejection::TaskSet(_) => {
             unreachable!("no command of an agent comes to {rejection:?}")
         }
     }

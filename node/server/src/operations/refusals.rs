@@ -1,6 +1,7 @@
 //! Every refusal of the state and of the planner as the exception that a caller sees: one table each.
 
 use quorate_core::arn::ReferenceError;
+use quorate_core::command::TaskSetRejection;
 use quorate_core::documents::{DefinitionError, StrategyError, TagError};
 use quorate_core::ids::{ClusterName, TaskId};
 use quorate_core::placement::{Refusal, Refused};
@@ -99,6 +100,7 @@ pub(super) fn rejection(rejection: &Rejection, state: &State, realm: &Realm) -> 
         | Rejection::ProviderNotAttached { .. }
         | Rejection::ProviderInUse(_)
         | Rejection::TooManyWaiting(_) => capacity(rejection),
+        Rejection::TaskSet(rejection) => task_set(rejection),
         // Refusals of what agents and nodes propose; no operation proposes it.
         Rejection::InstanceElsewhere { .. }
         | Rejection::QueueMoved(_)
@@ -152,6 +154,41 @@ pub(super) fn provider_not_attached() -> Exception {
 /// A strategy that ECS would not take.
 pub(super) fn strategy(error: &StrategyError) -> Exception {
     Exception::invalid_parameter(error.to_string())
+}
+
+/// What was refused because of task sets. ECS's texts where they are known.
+pub(super) fn task_set(rejection: &TaskSetRejection) -> Exception {
+    match rejection {
+        TaskSetRejection::NotExternal(_) => Exception::invalid_parameter(
+            "Amazon ECS only supports task set management on services configured to use external deployment controllers.",
+        ),
+        TaskSetRejection::External(_) => Exception::invalid_parameter(
+            "Services with an EXTERNAL deployment controller are deployed by task sets only.",
+        ),
+        TaskSetRejection::Remain(_) => Exception::invalid_parameter(
+            "The service cannot be stopped while deployments are active.",
+        ),
+        TaskSetRejection::NotFound(_) => Exception::new(
+            Kind::TaskSetNotFound,
+            "The specified task set does not exist.",
+        ),
+        TaskSetRejection::TooMany { count, .. } => Exception::new(
+            Kind::LimitExceeded,
+            format!(
+                "{count} deployments exist on the service. Unable to create new TaskSet since this exceeds the maximum limit."
+            ),
+        ),
+        TaskSetRejection::Exists(_) => {
+            Exception::invalid_parameter("Creation of task set was not idempotent.")
+        }
+        TaskSetRejection::Scaled(_) => Exception::invalid_parameter(
+            "The task set cannot be deleted while it is scaled above 0.",
+        ),
+        TaskSetRejection::Primary(_) => {
+            Exception::invalid_parameter("Primary TaskSet cannot be deleted")
+        }
+        TaskSetRejection::Draining(_) => Exception::invalid_parameter("The task set is DRAINING."),
+    }
 }
 
 /// Why an instance took no (more) tasks: ECS's code, and what is behind it where the code does not say.

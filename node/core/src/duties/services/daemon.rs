@@ -9,6 +9,7 @@ use crate::command::Turn;
 use crate::documents::Scheduling;
 use crate::ids::InstanceId;
 use crate::mint::Mint;
+use crate::placement::RuleError;
 use crate::state::{Deployment, InstanceStatus, Task};
 
 /// How often a daemon looks whether it is the last on an instance that is drained.
@@ -18,7 +19,11 @@ pub(super) fn moves(sight: &Sight<'_>, plan: &mut Plan, mint: &mut Mint) {
     let Some(primary) = sight.lead else {
         return;
     };
-    let meant = meant(sight, primary);
+    let meant = match meant(sight, primary) {
+        Ok(meant) => meant,
+        // Where it is meant to be is not known: it stays where it is.
+        Err(why) => return launch::unreadable(sight, plan, &why),
+    };
     let served: BTreeSet<InstanceId> = sight.staying().map(|one| one.task.instance).collect();
     let missing = meant.difference(&served).count() as u64;
     let started = start(sight, plan, &meant, &served, mint);
@@ -39,7 +44,10 @@ pub(super) fn count(sight: &Sight<'_>, plan: &mut Plan) {
     let Some(primary) = sight.lead else {
         return;
     };
-    let wanted = meant(sight, primary).len() as u64;
+    let Ok(meant) = meant(sight, primary) else {
+        return;
+    };
+    let wanted = meant.len() as u64;
     if wanted != sight.service.spec.desired_count {
         plan.turns.push(Turn::Want(wanted));
         plan.is_turning_back = true;
@@ -47,13 +55,13 @@ pub(super) fn count(sight: &Sight<'_>, plan: &mut Plan) {
 }
 
 /// Instances that take tasks, have what the definition requires and satisfy the constraints.
-fn meant(sight: &Sight<'_>, deployment: &Deployment) -> BTreeSet<InstanceId> {
-    let is_meant_for = launch::is_meant_for(sight, deployment);
+fn meant(sight: &Sight<'_>, deployment: &Deployment) -> Result<BTreeSet<InstanceId>, RuleError> {
+    let is_meant_for = launch::is_meant_for(sight, deployment)?;
     let live = sight.state.instances_in(&sight.service.key.cluster);
-    live.filter(|instance| instance.status == InstanceStatus::Active)
-        .filter(|instance| is_meant_for(instance))
-        .map(|instance| instance.id)
-        .collect()
+    let meant = live
+        .filter(|instance| instance.status == InstanceStatus::Active)
+        .filter(|instance| is_meant_for(instance));
+    Ok(meant.map(|instance| instance.id).collect())
 }
 
 /// Starts where no task is; beside one that is to be replaced only as far as the maximum allows.

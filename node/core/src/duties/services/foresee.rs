@@ -68,6 +68,7 @@ fn moves_of(state: &State, step: &ServiceStep) -> Vec<Move> {
         | Turn::Pause { .. }
         | Turn::TimeOut(_)
         | Turn::EndMove
+        | Turn::Stabilize { .. }
         | Turn::Retire(_)
         | Turn::End => None,
     });

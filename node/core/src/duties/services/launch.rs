@@ -33,12 +33,13 @@ struct Kind<'a> {
 }
 
 impl<'a> Kind<'a> {
-    /// `None` if its definition or revision is gone, or its rules are none, which `apply` and CreateService do not let happen.
-    fn of(sight: &Sight<'a>, deployment: &'a Deployment) -> Option<Self> {
+    /// `None` if its definition or revision is gone, which `apply` does not let happen, or if its rules cannot be read, which is said.
+    fn of(sight: &Sight<'a>, plan: &mut Plan, deployment: &'a Deployment) -> Option<Self> {
         let definition = sight.state.definition(&deployment.definition)?;
+        let rules = rules(sight.service, definition);
+        let rules = rules.map_err(|why| unreadable(sight, plan, &why)).ok()?;
         let launch = Launch::new(&definition.spec, &Overrides::default());
         let revision = sight.state.revision(deployment.id)?;
-        let rules = rules(sight.service, definition).ok()?;
         let is_fargate =
             revision.spec.launch_type == ProviderName::FARGATE && revision.spec.strategy.is_empty();
         Some(Self {
@@ -196,7 +197,7 @@ pub(super) fn place_anywhere(
     (count, most): (usize, usize),
     mint: &mut Mint,
 ) -> usize {
-    let Some(kind) = Kind::of(sight, deployment) else {
+    let Some(kind) = Kind::of(sight, plan, deployment) else {
         return 0;
     };
     let (tasks, refused) = kind.place(sight, (count, most), mint);
@@ -217,7 +218,7 @@ pub(super) fn place_each(
     instances: &[InstanceId],
     mint: &mut Mint,
 ) -> usize {
-    let Some(kind) = Kind::of(sight, deployment) else {
+    let Some(kind) = Kind::of(sight, plan, deployment) else {
         return 0;
     };
     let problem = kind.problem(sight, 1, mint);
@@ -244,12 +245,13 @@ pub(super) fn place_each(
 /// that place. What the task holds it goes on holding, because it is stopped last; and it stays with its capacity provider.
 pub(super) fn place_better<'m, 's>(
     sight: &Sight<'s>,
+    plan: &mut Plan,
     deployment: &Deployment,
     candidates: Vec<&'m Member<'s>>,
     is_better: impl Fn(&Member<'_>, &Instance) -> bool,
     mint: &mut Mint,
 ) -> Option<(&'m Member<'s>, Placement)> {
-    let kind = Kind::of(sight, deployment)?;
+    let kind = Kind::of(sight, plan, deployment)?;
     candidates.into_iter().find_map(|member| {
         let fork = sight.state.without(member.task.id);
         let provider = member.task.provider.as_ref();
@@ -272,7 +274,7 @@ pub(super) fn start_at(
     (member, placed): (&Member<'_>, &Placement),
     mint: &mut Mint,
 ) -> Option<TaskId> {
-    let kind = Kind::of(sight, deployment)?;
+    let kind = Kind::of(sight, plan, deployment)?;
     let order = kind.order(sight);
     let provider = member.task.provider.as_ref();
     let order = provider.map_or(order, |provider| order.with(provider));
@@ -283,15 +285,16 @@ pub(super) fn start_at(
 }
 
 /// Which instances the deployment's tasks are meant for: those with the attributes it requires that satisfy its constraints, whatever
-/// tasks of its own run there now.
+/// tasks of its own run there now. Nobody knows if its rules cannot be read.
 pub(super) fn is_meant_for<'a>(
     sight: &Sight<'a>,
     deployment: &Deployment,
-) -> impl Fn(&Instance) -> bool + use<'a> {
+) -> Result<impl Fn(&Instance) -> bool + use<'a>, RuleError> {
     let state = sight.state;
     let definition = state.definition(&deployment.definition);
-    let wanted = definition.and_then(|one| Some((one, rules(sight.service, one).ok()?)));
-    move |instance| {
+    let wanted = definition.map(|one| rules(sight.service, one).map(|rules| (one, rules)));
+    let wanted = wanted.transpose()?;
+    Ok(move |instance: &Instance| {
         let Some((definition, rules)) = &wanted else {
             return false;
         };
@@ -308,7 +311,13 @@ pub(super) fn is_meant_for<'a>(
         let mut required = definition.spec.requires_attributes.iter();
         required.all(|name| instance.attribute(name).is_some())
             && rules.constraints.iter().all(holds)
-    }
+    })
+}
+
+/// Nothing can be placed: said once, with the reason.
+pub(super) fn unreadable(sight: &Sight<'_>, plan: &mut Plan, why: &RuleError) {
+    plan.is_unplaceable = true;
+    plan.say_about(sight, Topic::Placement, words::unreadable(sight, why));
 }
 
 fn no_room(sight: &Sight<'_>, plan: &mut Plan, refused: &[Refused]) {

@@ -1,8 +1,9 @@
 //! Services: what the scheduler decides about each that is to be looked at, one step at a time, each on the state that the steps
 //! before it lead to.
 //!
-//! A look is pure: [`Sight`] is what is there, [`replica`] and [`daemon`] say what should move, [`progress`] what becomes of
-//! deployments, [`balance`] what is moved when all is well, [`words`] what is said. `apply` carries a step out whole, or refuses it when the service moved meanwhile.
+//! A look is pure: [`Sight`] is what is there, [`replica`], [`daemon`] and [`sets`] say what should move, [`progress`] what becomes of
+//! deployments, [`balance`] what is moved when all is well, [`words`] what is said. `apply` carries a step out whole, or refuses it when
+//! the service moved meanwhile.
 
 mod balance;
 mod daemon;
@@ -13,6 +14,7 @@ mod pauses;
 mod plan;
 mod progress;
 mod replica;
+mod sets;
 mod sight;
 mod spread;
 mod throttle;
@@ -21,7 +23,7 @@ mod words;
 use super::Policy;
 use crate::apply;
 use crate::command::{Command, Entry, Item, ServiceStep};
-use crate::documents::Scheduling;
+use crate::documents::{Controller, Scheduling};
 use crate::ids::ServiceKey;
 use crate::mint::Mint;
 use crate::state::{ServiceStatus, State};
@@ -99,6 +101,10 @@ fn decide(
     match service.status {
         ServiceStatus::Inactive => {}
         ServiceStatus::Draining => progress::end(&sight, &mut plan),
+        ServiceStatus::Active if service.spec.controller == Controller::External => {
+            sets::keep(&sight, &mut plan, mint);
+            return Some(plan.into_step(&sight));
+        }
         ServiceStatus::Active => {
             if service.spec.scheduling == Scheduling::Daemon {
                 daemon::count(&sight, &mut plan);
@@ -111,6 +117,7 @@ fn decide(
             }
         }
     }
+    plan.close(&sight);
     Some(plan.into_step(&sight))
 }
 

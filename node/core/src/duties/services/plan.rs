@@ -6,7 +6,7 @@ use super::TASKS_PER_STEP;
 use super::sight::{Member, Sight, Standing};
 use super::words;
 use crate::command::{NewEvent, ServiceStart, ServiceStep, ServiceStop, Turn};
-use crate::ids::TaskId;
+use crate::ids::{DeploymentId, TaskId};
 use crate::state::{Crowd, Topic};
 use crate::time::Millis;
 
@@ -29,9 +29,14 @@ pub(super) struct Plan {
     /// All is as it should be, but perhaps not where it should be.
     pub(super) is_steady: bool,
     pub(super) crowd: Crowd,
+    /// The rules of placement can not be read: no room would help.
+    pub(super) is_unplaceable: bool,
+    /// Tasks that other parts of the step start or stop.
+    taken: usize,
     stopped: BTreeSet<TaskId>,
     events: Vec<NewEvent>,
     topics: BTreeSet<Topic>,
+    settled: BTreeSet<(Option<DeploymentId>, Topic)>,
     look_at: Option<Millis>,
 }
 
@@ -45,6 +50,7 @@ impl Plan {
     pub(super) fn say(&mut self, message: String) {
         self.events.push(NewEvent {
             topic: None,
+            of: None,
             message,
         });
     }
@@ -56,6 +62,7 @@ impl Plan {
         if !service.has_said(topic, &message, sight.now, SAY_AGAIN_MS) {
             self.events.push(NewEvent {
                 topic: Some(topic),
+                of: sight.set,
                 message,
             });
         }
@@ -63,7 +70,7 @@ impl Plan {
 
     /// How many more tasks this step takes.
     pub(super) fn room(&self) -> usize {
-        TASKS_PER_STEP.saturating_sub(self.start.len() + self.stop.len())
+        TASKS_PER_STEP.saturating_sub(self.taken + self.start.len() + self.stop.len())
     }
 
     pub(super) fn is_stopping(&self, task: &TaskId) -> bool {
@@ -92,16 +99,45 @@ impl Plan {
         true
     }
 
-    pub(super) fn into_step(mut self, sight: &Sight<'_>) -> ServiceStep {
-        words::moves(sight, &mut self);
-        let service = sight.service;
+    /// The part of the step that another task set's moves are, in the room that is left.
+    pub(super) fn part(&self) -> Self {
+        Self {
+            taken: self.start.len() + self.stop.len(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes a part in that is closed.
+    pub(super) fn add(&mut self, part: Self) {
+        self.start.extend(part.start);
+        self.stop.extend(part.stop);
+        self.turns.extend(part.turns);
+        self.events.extend(part.events);
+        self.settled.extend(part.settled);
+        self.has_more |= part.has_more;
+        self.recovers |= part.recovers;
+        self.wants_room |= part.wants_room;
+        self.look_at(part.look_at);
+    }
+
+    /// All is decided about what `sight` shows: what moves is said, and what holds no more may be said again.
+    pub(super) fn close(&mut self, sight: &Sight<'_>) {
+        words::moves(sight, self);
+        let mine = sight.service.said.iter().filter(|one| one.of == sight.set);
+        let topics = mine.map(|said| said.topic);
         let over = |topic: &Topic| !self.topics.contains(topic) && self.is_over(sight, *topic);
-        let settled: BTreeSet<Topic> = service.said.iter().map(|said| said.topic).collect();
-        let settled = settled.into_iter().filter(over).collect();
-        let again = self.topics.contains(&Topic::SteadyState);
-        if again {
+        let settled: Vec<Topic> = topics.filter(over).collect();
+        let settled = settled.into_iter().map(|topic| (sight.set, topic));
+        self.settled.extend(settled);
+        if self.topics.contains(&Topic::SteadyState) {
             self.look_at(Some(self.say_again_at(sight)));
         }
+    }
+
+    pub(super) fn into_step(self, sight: &Sight<'_>) -> ServiceStep {
+        let service = sight.service;
+        let settled = self.settled.iter();
+        let settled_of = settled.clone();
         let later = self.look_at.map(|at| at.max(sight.now.plus_ms(1)));
         let at_once = self.is_turning_back || self.has_more || self.recovers;
         ServiceStep {
@@ -113,7 +149,13 @@ impl Plan {
             stop: self.stop,
             turns: self.turns,
             events: self.events,
-            settled,
+            settled: settled
+                .filter(|(of, _)| of.is_none())
+                .map(|(_, topic)| *topic)
+                .collect(),
+            settled_of: settled_of
+                .filter_map(|(of, topic)| Some(((*of)?, *topic)))
+                .collect(),
             look_at: if at_once { Some(sight.now) } else { later },
             wants_room: self.wants_room,
             crowd: self.crowd,
@@ -122,12 +164,12 @@ impl Plan {
 
     /// Whether what was said about the topic holds no more, so that the same may be said as news.
     fn is_over(&self, sight: &Sight<'_>, topic: Topic) -> bool {
-        let wanted = sight.service.spec.desired_count;
-        let primary = sight.service.primary();
         match topic {
             Topic::SteadyState => true,
-            Topic::Placement => !self.start.is_empty() || sight.staying().count() as u64 >= wanted,
-            Topic::StartImpaired => primary.is_none_or(|one| one.failed_in_row == 0),
+            Topic::Placement => {
+                !self.start.is_empty() || sight.staying().count() as u64 >= sight.desired
+            }
+            Topic::StartImpaired => sight.current().is_none_or(|one| one.failed_in_row == 0),
             Topic::Blocked => !self.start.is_empty() || !self.stop.is_empty() || sight.is_steady(),
             Topic::Rebalancing => sight.is_steady(),
         }
@@ -137,7 +179,8 @@ impl Plan {
     fn say_again_at(&self, sight: &Sight<'_>) -> Millis {
         let steady = |topic: Topic| topic == Topic::SteadyState;
         let is_said_now = self.events.iter().any(|one| one.topic.is_some_and(steady));
-        let before = sight.service.said.iter().find(|said| steady(said.topic));
+        let mut said = sight.service.said.iter();
+        let before = said.find(|said| steady(said.topic) && said.of == sight.set);
         let last = before.filter(|_| !is_said_now);
         last.map_or(sight.now, |said| said.at).plus_ms(SAY_AGAIN_MS)
     }

@@ -5,7 +5,6 @@ use super::plan::Plan;
 use super::sight::{Member, Sight, Standing};
 use super::{pauses, words};
 use crate::command::Turn;
-use crate::documents::Controller;
 use crate::ids::DeploymentId;
 use crate::state::health::healthy_at;
 use crate::state::{Deployment, Pause, PauseStatus, Rollout, RolloutStatus, Topic};
@@ -29,9 +28,6 @@ pub(super) fn end(sight: &Sight<'_>, plan: &mut Plan) {
 
 /// What becomes of the deployments before anything moves.
 pub(super) fn turns(sight: &Sight<'_>, plan: &mut Plan) {
-    if sight.service.spec.controller == Controller::External {
-        return;
-    }
     let Some(primary) = sight.service.primary() else {
         return;
     };
@@ -151,7 +147,7 @@ fn back_reason(why: &Early, to: DeploymentId) -> String {
 }
 
 /// A task that became healthy after the last failure ends a row of failures.
-fn recover(sight: &Sight<'_>, plan: &mut Plan) {
+pub(super) fn recover(sight: &Sight<'_>, plan: &mut Plan) {
     for deployment in &sight.service.deployments {
         let Some(failed_at) = deployment.failed_at else {
             continue;

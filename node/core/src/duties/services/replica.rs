@@ -1,4 +1,4 @@
-//! A REPLICA service: as many tasks as its author wants.
+//! A REPLICA service, or a task set: as many tasks as its author wants.
 //!
 //! Replacements are started before anything is stopped, as far as the maximum and the instances allow. What is to be replaced is
 //! stopped when a healthy replacement is there; before that only to make room, and then never below the minimum.
@@ -11,13 +11,13 @@ use crate::mint::Mint;
 use crate::state::{Deployment, Task, Topic};
 
 pub(super) fn moves(sight: &Sight<'_>, plan: &mut Plan, mint: &mut Mint) {
-    let spec = &sight.service.spec;
     let staying = sight.staying().count() as u64;
-    let missing = spec.desired_count.saturating_sub(staying);
+    let missing = sight.desired.saturating_sub(staying);
     let started = start(sight, plan, missing, mint);
-    // What the step had no place for is not short of room.
-    let short = if plan.has_more { 0 } else { missing - started };
-    let surplus = staying.saturating_sub(spec.desired_count);
+    // What the step had no place for is not short of room, nor is what no room would help.
+    let is_short = !plan.has_more && !plan.is_unplaceable;
+    let short = if is_short { missing - started } else { 0 };
+    let surplus = staying.saturating_sub(sight.desired);
     let mut healthy = sight.healthy_count();
     let surplus = balance::go_on(sight, plan, surplus, &mut healthy);
     let too_many = order::first(sight, sight.staying(), surplus);
@@ -33,10 +33,8 @@ fn start(sight: &Sight<'_>, plan: &mut Plan, missing: u64, mint: &mut Mint) -> u
     let Some(deployment) = sight.starter() else {
         return 0;
     };
-    let spec = &sight.service.spec;
-    let room = spec
-        .running_max()
-        .saturating_sub(sight.members.len() as u64);
+    let running_max = sight.running_max();
+    let room = running_max.saturating_sub(sight.members.len() as u64);
     let wanted = missing.min(room);
     if wanted == 0 || is_throttled(sight, plan, deployment) {
         return 0;
@@ -55,7 +53,7 @@ fn start(sight: &Sight<'_>, plan: &mut Plan, missing: u64, mint: &mut Mint) -> u
 
 /// Whether tasks failed lately, so that the next have to wait; told if it goes on.
 pub(super) fn is_throttled(sight: &Sight<'_>, plan: &mut Plan, deployment: &Deployment) -> bool {
-    let desired = sight.service.spec.desired_count;
+    let desired = sight.desired;
     if throttle::is_impaired(deployment, desired) {
         plan.say_about(sight, Topic::StartImpaired, words::impaired(sight));
     }
@@ -71,7 +69,7 @@ pub(super) fn stop(
     members: Vec<&Member<'_>>,
     healthy: &mut u64,
 ) {
-    let min = sight.service.spec.healthy_min();
+    let min = sight.healthy_min();
     for member in members {
         let is_allowed = !member.is_healthy || *healthy > min;
         if is_allowed && plan.stop(sight, member) {
@@ -94,7 +92,7 @@ pub(super) fn replace(
     stop(sight, plan, order::first(sight, waiting, u64::MAX), healthy);
     let running = || leaving().filter(|one| one.is_running());
     let replaced = sight.staying().filter(|one| one.is_healthy).count() as u64;
-    let kept = sight.service.spec.desired_count.saturating_sub(replaced);
+    let kept = sight.desired.saturating_sub(replaced);
     let spare = (running().count() as u64).saturating_sub(kept);
     stop(sight, plan, order::first(sight, running(), spare), healthy);
     if sight.starter().is_some_and(|one| !is_waiting(sight, one)) {
@@ -107,7 +105,7 @@ pub(super) fn replace(
 
 /// Making room for tasks that may not be started yet would only take some away.
 fn is_waiting(sight: &Sight<'_>, deployment: &Deployment) -> bool {
-    let desired = sight.service.spec.desired_count;
+    let desired = sight.desired;
     throttle::may_start_at(deployment, desired).is_some_and(|at| at > sight.now)
 }
 
@@ -124,9 +122,11 @@ pub(super) fn tell_if_blocked(sight: &Sight<'_>, plan: &mut Plan, short: u64, su
         .min();
     plan.look_at(until);
     let moves = !plan.start.is_empty() || !plan.stop.is_empty() || sight.ending_count() > 0;
-    let has_hope = plan.wants_room || sight.staying().any(|one| !one.is_healthy);
+    let is_told = plan.wants_room || plan.is_unplaceable;
+    let has_hope = is_told || sight.staying().any(|one| !one.is_healthy);
     let may_start = sight.starter().is_some_and(|one| !is_waiting(sight, one));
-    if moves || has_hope || !may_start || short + leaving + surplus == 0 {
+    let is_going = sight.current().is_some_and(Deployment::is_draining);
+    if moves || has_hope || !(may_start || is_going) || short + leaving + surplus == 0 {
         return;
     }
     let message = if until.is_some() {

@@ -2,13 +2,13 @@
 
 use super::plan::Plan;
 use super::{daemon, pauses, replica};
-use crate::documents::{Controller, Scheduling};
+use crate::documents::Scheduling;
 use crate::duties::Policy;
 use crate::ids::DeploymentId;
 use crate::mint::Mint;
 use crate::state::health::{healthy_at, is_healthy, unhealthy_at};
 use crate::state::{
-    Deployment, DesiredStatus, InstanceStatus, Rollout, Service, State, Task, TaskStatus,
+    Deployment, DesiredStatus, InstanceStatus, Rollout, Service, State, Task, TaskSet, TaskStatus,
 };
 use crate::time::Millis;
 
@@ -54,12 +54,16 @@ impl Member<'_> {
     }
 }
 
-/// A service at one look.
+/// A service at one look, or one of its task sets.
 pub(super) struct Sight<'a> {
     pub(super) state: &'a State,
     pub(super) service: &'a Service,
     pub(super) policy: &'a Policy,
     pub(super) now: Millis,
+    /// The task set that is looked at; `None`: the service as a whole.
+    pub(super) set: Option<DeploymentId>,
+    /// How many tasks are wanted of what is looked at.
+    pub(super) desired: u64,
     /// The deployment that tasks should be of: PRIMARY, or the one before while PRIMARY waits for its first task.
     pub(super) lead: Option<&'a Deployment>,
     /// By id of their tasks.
@@ -75,27 +79,44 @@ impl<'a> Sight<'a> {
     ) -> Self {
         let lead = pauses::lead(state, service);
         let primary = lead.map(|lead| lead.id);
-        let member = |task: &'a Task| Member {
-            task,
-            standing: standing(state, service, primary, task, now),
-            is_healthy: is_healthy(task, now),
-            is_protected: task.is_protected(now),
-        };
+        let tasks = state.live_tasks_of(&service.key);
         Self {
             state,
             service,
             policy,
             now,
+            set: None,
+            desired: service.spec.desired_count,
             lead,
-            members: state.live_tasks_of(&service.key).map(member).collect(),
+            members: tasks
+                .map(|task| member(state, service, primary, task, now))
+                .collect(),
+        }
+    }
+
+    /// One of the service's task sets: its tasks alone, and as many as are wanted of it. Nothing protects tasks of one that was deleted
+    /// by force.
+    pub(super) fn of_set(&self, one: &'a Deployment, set: &TaskSet) -> Self {
+        let tasks = self.members.iter().filter(|member| member.is_of(one.id));
+        let seen = |task| member(self.state, self.service, Some(one.id), task, self.now);
+        let mut members: Vec<Member<'a>> = tasks.map(|known| seen(known.task)).collect();
+        if set.is_forced {
+            members.iter_mut().for_each(|one| one.is_protected = false);
+        }
+        Self {
+            state: self.state,
+            service: self.service,
+            policy: self.policy,
+            now: self.now,
+            set: Some(one.id),
+            desired: self.service.wanted_of(set),
+            lead: Some(one),
+            members,
         }
     }
 
     /// What should move, by the service's kind.
     pub(super) fn moves(&self, plan: &mut Plan, mint: &mut Mint) {
-        if self.service.spec.controller == Controller::External {
-            return;
-        }
         match self.service.spec.scheduling {
             Scheduling::Replica => replica::moves(self, plan, mint),
             Scheduling::Daemon => daemon::moves(self, plan, mint),
@@ -123,7 +144,26 @@ impl<'a> Sight<'a> {
 
     /// The deployment that may start tasks.
     pub(super) fn starter(&self) -> Option<&'a Deployment> {
-        self.lead.filter(|lead| lead.rollout != Rollout::Failed)
+        self.lead
+            .filter(|lead| lead.rollout != Rollout::Failed && !lead.is_draining())
+    }
+
+    /// What failures are counted of: PRIMARY, or the task set.
+    pub(super) fn current(&self) -> Option<&'a Deployment> {
+        match self.set {
+            Some(id) => self.service.deployment(id),
+            None => self.service.primary(),
+        }
+    }
+
+    /// Fewest healthy tasks that a decision may leave.
+    pub(super) fn healthy_min(&self) -> u64 {
+        self.service.spec.healthy_min_of(self.desired)
+    }
+
+    /// Most tasks that a start may lead to.
+    pub(super) fn running_max(&self) -> u64 {
+        self.service.spec.running_max_of(self.desired)
     }
 
     /// Whether all tasks are wanted ones, healthy, and as many as wanted.
@@ -132,7 +172,7 @@ impl<'a> Sight<'a> {
             .members
             .iter()
             .all(|member| member.standing == Standing::Staying && member.is_healthy);
-        all_well && self.members.len() as u64 == self.service.spec.desired_count
+        all_well && self.members.len() as u64 == self.desired
     }
 
     /// When the next task becomes healthy, or has to be replaced for its health, if nothing happens to it.
@@ -143,6 +183,21 @@ impl<'a> Sight<'a> {
             [healthy_at(member.task), unhealthy_at]
         });
         turns.flatten().filter(|at| *at > self.now).min()
+    }
+}
+
+fn member<'a>(
+    state: &State,
+    service: &Service,
+    primary: Option<DeploymentId>,
+    task: &'a Task,
+    now: Millis,
+) -> Member<'a> {
+    Member {
+        task,
+        standing: standing(state, service, primary, task, now),
+        is_healthy: is_healthy(task, now),
+        is_protected: task.is_protected(now),
     }
 }
 

@@ -3,15 +3,20 @@
 use super::launch::closeness;
 use super::plan::Plan;
 use super::sight::{Member, Sight, Standing};
+use crate::documents::Controller;
 use crate::ids::{DeploymentId, TaskId};
-use crate::placement::{Refusal, Refused};
+use crate::placement::{Refusal, Refused, RuleError};
 
 /// Ends messages about placement, as in ECS.
 const MORE: &str =
     "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.";
 
 fn of(sight: &Sight<'_>, text: impl AsRef<str>) -> String {
-    format!("(service {}) {}", sight.service.key.name, text.as_ref())
+    let (name, text) = (&sight.service.key.name, text.as_ref());
+    match sight.set {
+        Some(id) => format!("(service {name}, taskSet {id}) {text}"),
+        None => format!("(service {name}) {text}"),
+    }
 }
 
 /// What a step starts and stops.
@@ -49,12 +54,18 @@ fn list(tasks: &[TaskId]) -> String {
 
 /// stoppedReason of a task that its service stops.
 pub(super) fn stop_reason(sight: &Sight<'_>, member: &Member<'_>) -> String {
-    let primary = sight.service.primary().map(|primary| primary.id);
+    let by = match sight.service.spec.controller {
+        Controller::Ecs => sight.service.primary().map(|one| ("deployment", one.id)),
+        Controller::External => {
+            let of = member.task.service.as_ref();
+            of.map(|of| ("taskSet", of.deployment))
+        }
+    };
     match member.standing {
         Standing::Unhealthy => "Task failed container health checks".to_owned(),
         Standing::Draining => "Service scheduler: container instance is DRAINING".to_owned(),
-        Standing::Staying | Standing::Outdated | Standing::Ending => match primary {
-            Some(id) => format!("Scaling activity initiated by (deployment {id})"),
+        Standing::Staying | Standing::Outdated | Standing::Ending => match by {
+            Some((kind, id)) => format!("Scaling activity initiated by ({kind} {id})"),
             None => "Scaling activity initiated by the service scheduler".to_owned(),
         },
     }
@@ -145,6 +156,12 @@ pub(super) fn not_placed(sight: &Sight<'_>, refused: &[Refused]) -> String {
         ),
     };
     of(sight, format!("{head} {why} {MORE}"))
+}
+
+/// Rules that were taken when they were written, and that this version cannot read.
+pub(super) fn unreadable(sight: &Sight<'_>, why: &RuleError) -> String {
+    let head = "was unable to place a task because its placement rules can not be read:";
+    of(sight, format!("{head} {why}"))
 }
 
 fn in_the_way(why: &Refusal) -> String {
