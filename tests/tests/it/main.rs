@@ -5,6 +5,7 @@ mod bad_input;
 mod conformance;
 mod dev;
 mod failover;
+mod foretold;
 mod restart;
 mod startup;
 mod tidy;

@@ -22,7 +22,7 @@ pub use rules::{
     CONSTRAINTS_MAX, Constraint, Measure, Over, RuleError, Rules, STRATEGIES_MAX, Strategy, ZONE,
 };
 pub use score::{Score, lot};
-pub use why::{Advantage, Row, Why, Winner, why};
+pub use why::{Advantage, Row, Why, Winner, why, why_after};
 
 use groups::Mates;
 use problem::Candidate;

@@ -1,7 +1,9 @@
 //! A fleet of four instances and two services, what may happen to it, and a leader that does its duties after each happening.
 
 mod judge;
+pub(crate) mod real;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -17,9 +19,7 @@ use quorate_core::ids::{
 use quorate_core::state::{
     DesiredStatus, InstanceVersion, PortRange, Resources, ServiceStatus, StopCode, Task, TaskStatus,
 };
-use quorate_core::{
-    Command, Entry, Heard, Item, Millis, Mint, Outcome, Policy, State, apply, duties,
-};
+use quorate_core::{Command, Entry, Item, Millis, Mint, Outcome, Policy, State, apply, duties};
 
 const INSTANCES: u128 = 4;
 
@@ -94,6 +94,8 @@ pub(crate) struct Fleet {
     now: Millis,
     mint: Mint,
     deployments: u64,
+    /// Since when which instances say nothing.
+    silent: BTreeMap<InstanceId, Millis>,
 }
 
 fn key(service: u8) -> ServiceKey {
@@ -131,6 +133,7 @@ impl Fleet {
             now: Millis(1000),
             mint: Mint::counting(0),
             deployments: 0,
+            silent: BTreeMap::new(),
         };
         fleet.must(Command::CreateCluster {
             name: ClusterName::default_cluster(),
@@ -240,13 +243,14 @@ impl Fleet {
                 let outcome = self.apply(command.clone());
                 prop_assert!(outcome.is_ok(), "{:?}: {:?}", command, outcome);
                 judge::check(&before, &self.state, &command)?;
+                self.is_explained(&before, &command)?;
             }
         }
         Ok(())
     }
 
     fn owed(&mut self) -> Vec<Command> {
-        let heard = Heard::default();
+        let heard = self.heard();
         let policy = Policy::default();
         duties(&self.state, &heard, &policy, self.now, &mut self.mint)
     }
@@ -266,6 +270,12 @@ impl Fleet {
     }
 
     fn want(&mut self, happening: &Happening) {
+        if let Some(command) = self.wanted(happening) {
+            let _ = self.apply(command);
+        }
+    }
+
+    fn wanted(&mut self, happening: &Happening) -> Option<Command> {
         let Happening::Want {
             service,
             desired,
@@ -274,7 +284,7 @@ impl Fleet {
             breaker,
         } = *happening
         else {
-            return;
+            return None;
         };
         let key = key(service);
         let is_daemon = service == 1;
@@ -303,15 +313,15 @@ impl Fleet {
         let updates = active.map(|one| one.updates);
         let deploy = (deploys || updates.is_none()).then(|| self.deployment());
         let document = Document::default();
-        let _ = match updates {
-            Some(seen_updates) => self.apply(Command::UpdateService(Box::new(ServiceUpdate {
+        Some(match updates {
+            Some(seen_updates) => Command::UpdateService(Box::new(ServiceUpdate {
                 key,
                 seen_updates,
                 document,
                 spec,
                 deploy,
-            }))),
-            None => self.apply(Command::CreateService(Box::new(NewService {
+            })),
+            None => Command::CreateService(Box::new(NewService {
                 key,
                 document,
                 spec,
@@ -319,8 +329,8 @@ impl Fleet {
                 tags: Vec::new(),
                 created_by: String::new(),
                 fingerprint: [0; 32],
-            }))),
-        };
+            })),
+        })
     }
 
     fn deployment(&mut self) -> NewDeployment {
@@ -353,7 +363,9 @@ impl Fleet {
     }
 
     fn go_on(&mut self, which: u64) {
-        for task in self.some(which) {
+        let mut tasks = self.some(which);
+        tasks.retain(|task| !self.silent.contains_key(&task.instance));
+        for task in tasks {
             let is_told = task.desired == DesiredStatus::Stopped;
             if is_told || task.last < TaskStatus::Running {
                 let status = if is_told {

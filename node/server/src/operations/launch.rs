@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use quorate_core::Reply;
-use quorate_core::command::ClientToken;
+use quorate_core::command::{Asked, ClientToken};
 use quorate_core::documents::{Tag, Tags, tags};
 use quorate_core::ids::{ClusterName, InstanceId, TaskId};
 use quorate_core::state::{Cluster, InstanceStatus, TaskDefinition};
@@ -250,6 +250,7 @@ impl Wanted {
             return Err(refusals::unsupported(&what));
         }
         let overrides = TaskOverrides::parse(&self.overrides, &definition.spec)?;
+        let (constraints, strategies) = self.placement.of_service()?;
         let group = self.group.clone().filter(|group| !group.is_empty());
         Ok(RunAsk {
             cluster: cluster.name.clone(),
@@ -267,6 +268,11 @@ impl Wanted {
             token: None,
             place: Place::Anywhere,
             rules: self.placement.rules(&definition.spec)?,
+            asked: Asked {
+                constraints,
+                strategies,
+                ..Asked::default()
+            },
         })
     }
 

@@ -1,6 +1,6 @@
 //! What the planner is asked for, and how a placement becomes a command. Pure.
 
-use quorate_core::command::{ClientToken, NewTask};
+use quorate_core::command::{Asked, ClientToken, NewTask};
 use quorate_core::documents::{Document, Launch, Overrides, Tags};
 use quorate_core::ids::{ClusterName, DefinitionId, InstanceId};
 use quorate_core::placement::{Need, Order, Refused, Rules, place_on};
@@ -35,6 +35,8 @@ pub struct RunAsk {
     pub place: Place,
     /// Constraints and strategies, those of the definition included.
     pub rules: Rules,
+    /// The same as the call says it; what lots are drawn with is added when it is placed.
+    pub asked: Asked,
 }
 
 /// Where tasks may go.
@@ -94,6 +96,11 @@ pub(crate) fn decide(state: &State, ask: &RunAsk, mint: &mut Mint) -> Decision {
     let command = (!tasks.is_empty()).then(|| Command::StartTasks {
         token: ask.token.clone(),
         tasks,
+        asked: Some(Box::new(Asked {
+            seed: problem.seed,
+            is_named: matches!(ask.place, Place::On(_)),
+            ..ask.asked.clone()
+        })),
     });
     Decision {
         command,

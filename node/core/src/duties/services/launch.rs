@@ -17,20 +17,20 @@ use crate::state::{Deployment, Instance, Revision, Service, TaskDefinition, Topi
 const PLACE_AGAIN_MS: u64 = 15_000;
 
 /// What a deployment starts.
-struct Kind<'a> {
+pub(super) struct Kind<'a> {
     deployment: &'a Deployment,
-    definition: &'a TaskDefinition,
+    pub(super) definition: &'a TaskDefinition,
     revision: &'a Revision,
     launch: Launch,
     need: Need,
-    rules: Rules,
+    pub(super) rules: Rules,
     group: String,
     tags: Tags,
 }
 
 impl<'a> Kind<'a> {
     /// `None` if its definition or revision is gone, or its rules are none, which `apply` and CreateService do not let happen.
-    fn of(sight: &Sight<'a>, deployment: &'a Deployment) -> Option<Self> {
+    pub(super) fn of(sight: &Sight<'a>, deployment: &'a Deployment) -> Option<Self> {
         let definition = sight.state.definition(&deployment.definition)?;
         let launch = Launch::new(&definition.spec, &Overrides::default());
         Some(Self {
@@ -45,14 +45,14 @@ impl<'a> Kind<'a> {
         })
     }
 
-    fn problem<'p>(&'p self, sight: &Sight<'p>, count: usize, mint: &mut Mint) -> Problem<'p> {
+    pub(super) fn problem<'p>(&'p self, sight: &Sight<'p>, count: usize) -> Problem<'p> {
         Problem {
             state: sight.state,
             cluster: &sight.service.key.cluster,
             need: &self.need,
             group: &self.group,
             rules: &self.rules,
-            seed: seed(&self.rules, mint),
+            seed: seed(sight.service, self.deployment),
             count,
         }
     }
@@ -79,28 +79,16 @@ impl<'a> Kind<'a> {
 /// The constraints of the service and of the definition; the strategies of the service, or ECS's where it names none.
 fn rules(service: &Service, definition: &TaskDefinition) -> Result<Rules, RuleError> {
     let spec = &service.spec;
-    let constraints = spec.constraints.iter();
-    let constraints = constraints.map(|one| Constraint::parse(&one.kind, &one.expression));
-    let strategies = spec.strategies.iter();
-    let strategies = strategies.map(|one| Strategy::parse(&one.kind, &one.field));
-    let mut strategies: Vec<Strategy> = strategies.collect::<Result<_, _>>()?;
-    if strategies.is_empty() {
-        strategies = Strategy::of_services();
+    let mut rules = Rules::read(&definition.spec, &spec.constraints, &spec.strategies)?;
+    if rules.strategies.is_empty() {
+        rules.strategies = Strategy::of_services();
     }
-    Rules::new(
-        &definition.spec,
-        constraints.collect::<Result<_, _>>()?,
-        strategies,
-    )
+    Ok(rules)
 }
 
-/// What lots are drawn with, where any are.
-fn seed(rules: &Rules, mint: &mut Mint) -> u64 {
-    if rules.strategies.contains(&Strategy::Random) {
-        mint.request().as_u128() as u64
-    } else {
-        0
-    }
+/// What lots are drawn with: others at each step, the same for whoever asks later why a task went where it went.
+pub(super) fn seed(service: &Service, deployment: &Deployment) -> u64 {
+    deployment.id.0.wrapping_add(service.steps)
 }
 
 /// The tags of the service's tasks: propagated ones, then those that ECS manages.
@@ -149,7 +137,7 @@ pub(super) fn place_anywhere(
     let Some(kind) = Kind::of(sight, deployment) else {
         return 0;
     };
-    let came = place(&kind.problem(sight, count, mint));
+    let came = place(&kind.problem(sight, count));
     let starts = came.placed.iter().map(|one| kind.start(sight, one, mint));
     plan.start.extend(starts);
     if came.placed.len() < count {
@@ -169,7 +157,7 @@ pub(super) fn place_each(
     let Some(kind) = Kind::of(sight, deployment) else {
         return 0;
     };
-    let problem = kind.problem(sight, 1, mint);
+    let problem = kind.problem(sight, 1);
     let (before, mut refused) = (plan.start.len(), Vec::new());
     for id in instances {
         let Some(instance) = sight.state.instance(id) else {

@@ -5,6 +5,7 @@
 //! deployments, [`words`] what is said. `apply` carries a step out whole, or refuses it when the service moved meanwhile.
 
 mod daemon;
+pub(crate) mod explain;
 mod launch;
 mod order;
 mod pauses;

@@ -206,7 +206,7 @@ fn deployment(
     })
 }
 
-fn event(event: &ServiceEvent) -> Value {
+pub(in super::super) fn event(event: &ServiceEvent) -> Value {
     json!({
         "id": event_id(event),
         "createdAt": event.at.as_epoch_seconds(),
