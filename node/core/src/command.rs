@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::documents::{Capacity, DefinitionSpec, Document, Tags};
+use crate::documents::{
+    Capacity, DefinitionSpec, Document, ServiceConstraint, ServiceStrategy, Tags,
+};
 use crate::ids::{
     ClusterName, ContainerId, DefinitionId, DeploymentId, Family, InstanceId, NodeId, ProviderName,
     RequestId, ServiceKey, SessionId, StoreId, TaskId, TaskSetKey,
@@ -89,6 +91,9 @@ pub enum Command {
         token: Option<ClientToken>,
         /// At least one.
         tasks: Vec<NewTask>,
+        /// By which rules they were placed; kept for those who ask why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Option<Box<Asked>>,
     },
     /// StopTask, or a duty that ends a task.
     StopTask {
@@ -244,6 +249,9 @@ pub enum Command {
         tasks: Vec<NewTask>,
         /// Those that wait.
         waiting: Vec<NewWaiting>,
+        /// By which rules they are placed; kept for those who ask why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Option<Box<Asked>>,
     },
     /// Duty: tasks that waited and have been placed.
     PlaceTasks(QueueStep),
@@ -258,6 +266,20 @@ pub struct ClientToken {
     pub token: String,
     /// SHA-256 of the request's parameters: the same token with others is a conflict.
     pub fingerprint: [u8; 32],
+}
+
+/// What a call asked of placement. Nothing acts on it any more: where its tasks go is decided. Kept as texts, because an entry must be read
+/// by every later version, whatever has become of the language of its expressions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Its constraints, without those of the definition.
+    pub constraints: Vec<ServiceConstraint>,
+    /// Its strategies.
+    pub strategies: Vec<ServiceStrategy>,
+    /// What lots were drawn with.
+    pub seed: u64,
+    /// It named the instances itself (StartTask).
+    pub is_named: bool,
 }
 
 /// A task, placed.

@@ -4,6 +4,7 @@
 
 mod fleet;
 
+use fleet::real::thought;
 use fleet::{Fleet, Happening, happening};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -38,5 +39,18 @@ proptest! {
             fleet.go(&Happening::Wait { ms: 45_000 })?;
         }
         fleet.is_at_rest()?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_foretold_is_what_happens(story in vec(happening(), 0..25), thought in thought()) {
+        let mut fleet = Fleet::new(SCARCE_MIB);
+        for happening in &story {
+            fleet.go(happening)?;
+        }
+        fleet.comes_true(&thought)?;
     }
 }

@@ -17,7 +17,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::commands::{Asking, agent, cluster, env, instance, node, server, status, task};
+use crate::commands::{
+    Asking, agent, cluster, env, instance, node, plan, server, status, task, why,
+};
 use crate::failure::{Exit, Failure};
 use crate::signals::die_with;
 
@@ -71,6 +73,21 @@ enum Command {
     Instance {
         #[command(subcommand)]
         command: instance::InstanceCommand,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Say why a task is where it is, or where the next task of a service goes and why not elsewhere
+    Why {
+        #[command(flatten)]
+        args: why::WhyArgs,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Say what would come of a change, and change nothing: every move, and what would not fit
+    #[command(after_help = plan::EXIT_CODES)]
+    Plan {
+        #[command(subcommand)]
+        command: plan::PlanCommand,
         #[command(flatten)]
         asking: Asking,
     },
@@ -129,6 +146,8 @@ async fn run_small(command: Command) -> Result<(), Failure> {
         Command::Cluster { command, asking } => cluster::run(command, &asking).await,
         Command::Instance { command, asking } => instance::run(command, &asking).await,
         Command::Node { command, asking } => node::run(command, &asking).await,
+        Command::Why { args, asking } => why::run(&args, &asking).await,
+        Command::Plan { command, asking } => plan::run(command, &asking).await,
         Command::SampleApp(args) => sample_app::run(&args).await,
         Command::Server(_) | Command::Agent(_) | Command::Env(_) => {
             unreachable!("run() has its own arms for these")

@@ -34,7 +34,7 @@ impl Rooms {
         let steward = Steward::new(consensus.clone(), policy);
         leader.spawn(steward.run(leader_stop.clone()));
         Self {
-            gateway: Gateway::new(consensus.clone(), planner, realm),
+            gateway: Gateway::new(consensus.clone(), planner, realm, policy),
             consensus,
             dispatch,
             leader_stop,

@@ -1,5 +1,6 @@
 //! What is measured: three shapes of wishes at each size, and the memory that running tasks take.
 
+use quorate_core::command::NewTask;
 use quorate_core::placement::{Constraint, Need, Rules, Strategy};
 use quorate_core::{Command, Problem, place};
 use rustix::time::{ClockId, clock_gettime};
@@ -115,12 +116,20 @@ pub(crate) fn run(fresh: &World, shape: Shape) -> Result<Figure, Failed> {
         let begun = worked_s();
         for placed in plan.placed.chunks(TASKS_PER_ENTRY) {
             let tasks = world.tasks(&need, &group, placed);
-            world.change(vec![Command::StartTasks { token: None, tasks }]);
+            world.change(vec![started(tasks)]);
         }
         figure.applying_s += worked_s() - begun;
     }
     check::placements(&world, &rules).map_err(Failed::Wrong)?;
     Ok(figure)
+}
+
+fn started(tasks: Vec<NewTask>) -> Command {
+    Command::StartTasks {
+        token: None,
+        tasks,
+        asked: None,
+    }
 }
 
 /// Seconds that this thread has worked: it never waits, and what else runs on the machine does not count.
@@ -157,7 +166,7 @@ fn start_running(world: &mut World, need: &Need, group: &str) {
     let plan = place(&problem);
     let tasks = world.tasks(need, group, &plan.placed);
     let ids: Vec<_> = tasks.iter().map(|task| (task.instance, task.id)).collect();
-    world.change(vec![Command::StartTasks { token: None, tasks }]);
+    world.change(vec![started(tasks)]);
     let reports = ids
         .into_iter()
         .map(|(instance, task)| world.running(instance, &[task]))

@@ -6,6 +6,7 @@ mod capacity;
 mod conformance;
 mod dev;
 mod failover;
+mod foretold;
 mod restart;
 mod services;
 mod startup;

@@ -113,7 +113,9 @@ impl Desk<'_> {
                 registered_by,
             } => self.register_definition(family, document, spec, tags, registered_by),
             Command::DeregisterDefinition { id } => self.deregister_definition(id),
-            Command::StartTasks { token, tasks } => self.start_tasks(token.as_ref(), tasks, &[]),
+            Command::StartTasks { token, tasks, .. } => {
+                self.start_tasks(token.as_ref(), tasks, &[])
+            }
             Command::StopTask { task, code, reason } => self.stop_task(*task, *code, reason),
             Command::RegisterInstance(new) => self.register_instance(new),
             Command::Disconnect { instance, session } => self.disconnect(*instance, *session),
@@ -169,6 +171,7 @@ impl Desk<'_> {
                 token,
                 tasks,
                 waiting,
+                ..
             } => self.start_tasks(token.as_ref(), tasks, waiting),
             Command::PlaceTasks(step) => self.place_tasks(step),
         }

@@ -1,7 +1,7 @@
 //! What a leader owes the state now. Pure: called often, by whoever leads, on the state as it is; proposing twice is harmless.
 
 mod instances;
-mod services;
+pub(crate) mod services;
 mod tasks;
 mod waiting;
 

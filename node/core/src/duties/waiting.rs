@@ -46,7 +46,7 @@ fn look(state: &State, queue: &Queue, now: Millis, mint: &mut Mint) -> QueueStep
         if full.contains(&wish) {
             continue;
         }
-        let placed = place(&view, run, mint);
+        let placed = place(&view, run, queue.steps, mint);
         if placed.len() < run.len() {
             full.push(wish);
         }
@@ -63,8 +63,9 @@ fn look(state: &State, queue: &Queue, now: Millis, mint: &mut Mint) -> QueueStep
     }
 }
 
-/// As many of a run of equal wishes as there is room for, from its beginning.
-fn place(view: &State, run: &[&WaitingTask], mint: &mut Mint) -> Vec<NewTask> {
+/// As many of a run of equal wishes as there is room for, from its beginning. Lots are drawn with the steps before, so that whoever asks
+/// later why a task went where it went draws the same.
+fn place(view: &State, run: &[&WaitingTask], steps: u64, mint: &mut Mint) -> Vec<NewTask> {
     let Some(kind) = run
         .first()
         .and_then(|first| Kind::of(view, &first.new.wish))
@@ -77,7 +78,7 @@ fn place(view: &State, run: &[&WaitingTask], mint: &mut Mint) -> Vec<NewTask> {
         need: &kind.need,
         group: &kind.wish.group,
         rules: &kind.rules,
-        seed: mint.request().as_u128() as u64,
+        seed: steps,
         count: run.len(),
     });
     let placed = places.iter().zip(run).map(|(place, waiting)| {
@@ -119,7 +120,7 @@ impl<'a> Kind<'a> {
         let definition = view.definition(&wish.definition)?;
         let overrides = Overrides::parse(&wish.overrides.object()).ok()?;
         let launch = Launch::new(&definition.spec, &overrides);
-        let rules = Rules::written(&definition.spec, &wish.constraints, &wish.strategies).ok()?;
+        let rules = Rules::read(&definition.spec, &wish.constraints, &wish.strategies).ok()?;
         Some(Self {
             wish,
             definition,

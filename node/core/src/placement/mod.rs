@@ -26,7 +26,7 @@ pub use rules::{
 };
 pub use score::{Score, lot};
 pub use share::{Shared, Tender, share};
-pub use why::{Advantage, Row, Why, Winner, why};
+pub use why::{Advantage, Row, Why, Winner, why, why_after};
 
 use groups::Mates;
 use problem::Candidate;

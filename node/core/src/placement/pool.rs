@@ -38,6 +38,19 @@ impl Pool {
         }
     }
 
+    /// Those that a task may run on, by its provider or else by its launch type; `None`: any.
+    #[must_use]
+    pub fn binding(
+        state: &State,
+        launch_type: &str,
+        provider: Option<&ProviderName>,
+    ) -> Option<Self> {
+        match provider {
+            Some(provider) => Self::of(state, provider),
+            None => (launch_type == ProviderName::FARGATE).then(Self::fargate),
+        }
+    }
+
     /// Whether the instance is one of them: marked for it or, where the provider is ECS's own, for none.
     #[must_use]
     pub fn has(&self, instance: &Instance) -> bool {

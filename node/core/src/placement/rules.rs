@@ -1,5 +1,7 @@
 //! What a caller asks of placement: constraints, which bind, and strategies, which choose among what is left. In ECS's words.
 
+use std::fmt;
+
 use super::expression::{Expression, ExpressionError};
 use super::pool::Pool;
 use crate::documents::{DefinitionSpec, ServiceConstraint, ServiceStrategy};
@@ -105,6 +107,24 @@ impl Constraint {
 }
 
 impl Rules {
+    /// The same from the API's members, as services, waiting tasks and decisions keep them.
+    pub fn read(
+        definition: &DefinitionSpec,
+        constraints: &[ServiceConstraint],
+        strategies: &[ServiceStrategy],
+    ) -> Result<Self, RuleError> {
+        let constraints = constraints.iter();
+        let constraints = constraints.map(|one| Constraint::parse(&one.kind, &one.expression));
+        let strategies = strategies.iter();
+        let strategies = strategies.map(|one| Strategy::parse(&one.kind, &one.field));
+        let constraints = constraints.collect::<Result<_, _>>()?;
+        Self::new(
+            definition,
+            constraints,
+            strategies.collect::<Result<_, _>>()?,
+        )
+    }
+
     /// What a caller asks for, and what the definition asks for beside it.
     pub fn new(
         definition: &DefinitionSpec,
@@ -131,24 +151,6 @@ impl Rules {
 }
 
 impl Rules {
-    /// The same, read from what a service or a waiting task keeps.
-    pub fn written(
-        definition: &DefinitionSpec,
-        constraints: &[ServiceConstraint],
-        strategies: &[ServiceStrategy],
-    ) -> Result<Self, RuleError> {
-        let constraints = constraints.iter();
-        let constraints = constraints.map(|one| Constraint::parse(&one.kind, &one.expression));
-        let strategies = strategies.iter();
-        let strategies = strategies.map(|one| Strategy::parse(&one.kind, &one.field));
-        let constraints = constraints.collect::<Result<_, _>>()?;
-        Self::new(
-            definition,
-            constraints,
-            strategies.collect::<Result<_, _>>()?,
-        )
-    }
-
     /// The same on the instances of a capacity provider.
     #[must_use]
     pub fn within(&self, pool: Pool) -> Self {
@@ -197,5 +199,29 @@ impl Strategy {
     #[must_use]
     pub fn of_services() -> Vec<Self> {
         vec![Self::Spread(Over::Attribute(ZONE.to_owned()))]
+    }
+}
+
+/// As people write it; not what the API takes.
+impl fmt::Display for Constraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DistinctInstance => f.write_str("distinctInstance"),
+            Self::MemberOf(expression) => write!(f, "memberOf({expression})"),
+            Self::Capacity(pool) => write!(f, "capacity provider {pool}"),
+        }
+    }
+}
+
+/// As people write it; not what the API takes.
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Spread(Over::Instance) => f.write_str("spread(instanceId)"),
+            Self::Spread(Over::Attribute(name)) => write!(f, "spread(attribute:{name})"),
+            Self::Binpack(Measure::Cpu) => f.write_str("binpack(cpu)"),
+            Self::Binpack(Measure::Memory) => f.write_str("binpack(memory)"),
+            Self::Random => f.write_str("random"),
+        }
     }
 }

@@ -60,10 +60,17 @@ pub enum Advantage {
 /// Where the first task of the problem goes, and why not elsewhere.
 #[must_use]
 pub fn why(problem: &Problem<'_>) -> Why {
+    why_after(problem, &BTreeMap::new())
+}
+
+/// The same of a later task of a plan. Those before it are in the state; `drawn` says how many each instance got, which lots count.
+#[must_use]
+pub fn why_after(problem: &Problem<'_>, drawn: &BTreeMap<InstanceId, u32>) -> Why {
     let mates = Mates::of(problem);
     let crowds = crowds(problem);
     let row = |instance: &Instance| {
-        let candidate = Candidate::new(instance, mates.on(instance.id));
+        let mut candidate = Candidate::new(instance, mates.on(instance.id));
+        candidate.planned = drawn.get(&instance.id).copied().unwrap_or(0);
         let at =
             |place: usize| crowd_at(&problem.rules.strategies[place], &crowds[place], &candidate);
         let verdict =

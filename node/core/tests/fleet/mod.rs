@@ -1,8 +1,10 @@
 //! A fleet of four instances and three services, what may happen to it, and a leader that does its duties after each happening.
 
 mod judge;
+pub(crate) mod real;
 mod sets;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -18,9 +20,7 @@ use quorate_core::ids::{
 use quorate_core::state::{
     DesiredStatus, InstanceVersion, PortRange, Resources, ServiceStatus, StopCode, Task, TaskStatus,
 };
-use quorate_core::{
-    Command, Entry, Heard, Item, Millis, Mint, Outcome, Policy, State, apply, duties,
-};
+use quorate_core::{Command, Entry, Item, Millis, Mint, Outcome, Policy, State, apply, duties};
 
 use sets::{Move, any_move};
 
@@ -104,6 +104,8 @@ pub(crate) struct Fleet {
     deployments: u64,
     /// Of each instance.
     memory_mib: u64,
+    /// Since when which instances say nothing.
+    silent: BTreeMap<InstanceId, Millis>,
 }
 
 fn key(service: u8) -> ServiceKey {
@@ -143,6 +145,7 @@ impl Fleet {
             mint: Mint::counting(0),
             deployments: 0,
             memory_mib,
+            silent: BTreeMap::new(),
         };
         fleet.must(Command::CreateCluster {
             name: ClusterName::default_cluster(),
@@ -254,13 +257,14 @@ impl Fleet {
                 let outcome = self.apply(command.clone());
                 prop_assert!(outcome.is_ok(), "{:?}: {:?}", command, outcome);
                 judge::check(&before, &self.state, &command)?;
+                self.is_explained(&before, &command)?;
             }
         }
         Ok(())
     }
 
     fn owed(&mut self) -> Vec<Command> {
-        let heard = Heard::default();
+        let heard = self.heard();
         let policy = Policy::default();
         duties(&self.state, &heard, &policy, self.now, &mut self.mint)
     }
@@ -280,6 +284,12 @@ impl Fleet {
     }
 
     fn want(&mut self, happening: &Happening) {
+        if let Some(command) = self.wanted(happening) {
+            let _ = self.apply(command);
+        }
+    }
+
+    fn wanted(&mut self, happening: &Happening) -> Option<Command> {
         let Happening::Want {
             service,
             desired,
@@ -288,7 +298,7 @@ impl Fleet {
             breaker,
         } = *happening
         else {
-            return;
+            return None;
         };
         let key = key(service);
         let is_daemon = service == 1;
@@ -325,15 +335,15 @@ impl Fleet {
         let deploys = !is_external && (deploys || updates.is_none());
         let deploy = deploys.then(|| self.deployment());
         let document = Document::default();
-        let _ = match updates {
-            Some(seen_updates) => self.apply(Command::UpdateService(Box::new(ServiceUpdate {
+        Some(match updates {
+            Some(seen_updates) => Command::UpdateService(Box::new(ServiceUpdate {
                 key,
                 seen_updates,
                 document,
                 spec,
                 deploy,
-            }))),
-            None => self.apply(Command::CreateService(Box::new(NewService {
+            })),
+            None => Command::CreateService(Box::new(NewService {
                 key,
                 document,
                 spec,
@@ -341,8 +351,8 @@ impl Fleet {
                 tags: Vec::new(),
                 created_by: String::new(),
                 fingerprint: [0; 32],
-            }))),
-        };
+            })),
+        })
     }
 
     fn deployment(&mut self) -> NewDeployment {
@@ -387,7 +397,9 @@ impl Fleet {
     }
 
     fn go_on(&mut self, which: u64) {
-        for task in self.some(which) {
+        let mut tasks = self.some(which);
+        tasks.retain(|task| !self.silent.contains_key(&task.instance));
+        for task in tasks {
             let is_told = task.desired == DesiredStatus::Stopped;
             if is_told || task.last < TaskStatus::Running {
                 let status = if is_told {

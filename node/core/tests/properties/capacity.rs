@@ -105,7 +105,7 @@ proptest! {
             }
         }
         let mut after = state.clone();
-        let start = Command::StartTasks { token: None, tasks: shared.tasks };
+        let start = Command::StartTasks { token: None, tasks: shared.tasks, asked: None };
         let applied = next(&mut after, &entry(later(&state), 0, start));
         prop_assert!(applied.outcomes[0].is_ok(), "{:?}", applied.outcomes);
         prop_assert_eq!(after.check(), []);

@@ -6,13 +6,13 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
-use quorate_core::command::Reservation;
-use quorate_core::documents::PortSpec;
+use quorate_core::command::{Asked, Reservation};
+use quorate_core::documents::{PortSpec, ServiceConstraint, ServiceStrategy};
 use quorate_core::ids::{ClusterName, InstanceId, TaskId};
 use quorate_core::placement::{
-    Need, Over, Plan, Pool, Rules, Strategy as Choice, ZONE, place_on, why,
+    Constraint, Need, Over, Plan, Pool, Rules, Strategy as Choice, ZONE, place_on, why,
 };
-use quorate_core::{Command, Millis, Problem, State, place};
+use quorate_core::{Command, Millis, Problem, State, explain, place};
 
 use super::world::crowd::started;
 use super::world::judge::{self, Case};
@@ -71,7 +71,11 @@ fn throng(sizes: &[u64], mates: &[bool]) -> State {
             "family:web",
             reserved,
         )];
-        let start = Command::StartTasks { token: None, tasks };
+        let start = Command::StartTasks {
+            token: None,
+            tasks,
+            asked: None,
+        };
         next(&mut state, &entry(Millis(2000), number + 10_000, start));
     }
     state
@@ -208,11 +212,57 @@ fn apply_takes(problem: &Problem<'_>, plan: &Plan) -> Result<(), TestCaseError> 
             new.cluster.clone_from(problem.cluster);
             new
         });
-    let tasks = tasks.collect();
-    let start = entry(later(state), 0, Command::StartTasks { token: None, tasks });
-    let mut state = state.clone();
+    let tasks: Vec<_> = tasks.collect();
+    let ids: Vec<TaskId> = tasks.iter().map(|new| new.id).collect();
+    let asked = Some(Box::new(asked(problem)));
+    let start = Command::StartTasks {
+        token: None,
+        tasks,
+        asked,
+    };
+    let start = entry(later(state), 0, start);
+    let (before, mut state) = (state, state.clone());
     let applied = next(&mut state, &start);
     prop_assert!(applied.outcomes[0].is_ok(), "{:?}", applied.outcomes);
     prop_assert_eq!(state.check(), []);
+    // Ports and attributes are asked of the definition later, and this one has none; nor has the task a provider.
+    let of_provider = |one: &Constraint| matches!(one, Constraint::Capacity(_));
+    let is_of_provider = problem.rules.constraints.iter().any(of_provider);
+    if need.ports.is_empty() && need.attributes.is_empty() && !is_of_provider {
+        for (id, placed) in ids.iter().zip(&plan.placed) {
+            let index = state.applied_index();
+            let told = explain::decided(before, index, &start, id).unwrap();
+            let winner = told.why.winner.map(|winner| winner.instance);
+            prop_assert_eq!(winner, Some(placed.instance));
+        }
+    }
     Ok(())
+}
+
+/// What a call says that asks for this.
+fn asked(problem: &Problem<'_>) -> Asked {
+    let constraint = |one: &Constraint| match one {
+        Constraint::DistinctInstance => Some(("distinctInstance", String::new())),
+        Constraint::MemberOf(expression) => Some(("memberOf", expression.to_string())),
+        Constraint::Capacity(_) => None,
+    };
+    let constraints = problem.rules.constraints.iter().filter_map(constraint);
+    let constraints = constraints.map(|(kind, expression)| ServiceConstraint {
+        kind: kind.to_owned(),
+        expression,
+    });
+    let strategies = problem.rules.strategies.iter().map(|one| {
+        let text = one.to_string();
+        let (kind, field) = text.split_once('(').unwrap_or((&text, ""));
+        ServiceStrategy {
+            kind: kind.to_owned(),
+            field: field.trim_end_matches(')').to_owned(),
+        }
+    });
+    Asked {
+        constraints: constraints.collect(),
+        strategies: strategies.collect(),
+        seed: problem.seed,
+        is_named: false,
+    }
 }

@@ -14,6 +14,8 @@
 //! at MS lead office=MS iN=MS     the same, done, until nothing is owed
 //! at MS report VERB tN ...       agents see tasks `running`, `failed` (before they ran), `ended` (after) or `stopped` (as told);
 //!                                `all VERB` means all whom it may concern
+//! at MS plan COMMAND             what would come of a change, or of `[COMMAND, ...]`
+//! why tN                         why a task is where it is; `why tN now`: as if nobody remembered; `why service NAME`: of its next task
 //! show KIND ID                   a row: task, instance, cluster, definition, family, token, node, service, rollout, events, provider,
 //!                                waiting (a task), queue (a cluster's); or `show tasks`
 //! ```
@@ -24,20 +26,21 @@ pub(crate) mod fill;
 pub(crate) mod seen;
 mod show;
 mod step;
+mod tell;
 pub(crate) mod words;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use quorate_core::command::TaskObserved;
-use quorate_core::ids::{InstanceId, RequestId};
+use quorate_core::ids::{ClusterName, InstanceId, RequestId};
 use quorate_core::placement::{
-    Constraint, Need, Pool, Refusal, Row, RuleError, Rules, Strategy, Why, place_on, why,
+    Constraint, Need, Pool, Refusal, RuleError, Rules, Strategy, place_on, why,
 };
 use quorate_core::state::{DesiredStatus, StopCode, Task, TaskStatus};
 use quorate_core::{
     Change, Command, Entry, Heard, Item, Millis, Mint, Outcome, Policy, Problem, State, apply,
-    duties, place, snapshot,
+    duties, forecast, place, snapshot,
 };
 use serde_json::Value;
 
@@ -57,6 +60,7 @@ pub(crate) fn run(name: &str, text: &str, seen: &mut Seen) -> String {
         requests: OWN_REQUESTS,
         mint: Mint::counting(MINTED),
         out: String::new(),
+        decided: Vec::new(),
     };
     for (number, line) in text.lines().enumerate() {
         if line.starts_with(' ') {
@@ -79,6 +83,7 @@ struct Stage {
     requests: u128,
     mint: Mint,
     out: String,
+    decided: Vec<tell::Decided>,
 }
 
 impl Stage {
@@ -98,10 +103,16 @@ impl Stage {
                     ("duties", what) => self.duties(at, what),
                     ("lead", what) => self.lead(at, what, seen),
                     ("report", what) => self.report(at, what),
-                    _ => panic!("{place}: at MS apply | duties | lead | report ..."),
+                    ("plan", what) => self.plan(at, what, place),
+                    _ => panic!("{place}: at MS apply | duties | lead | report | plan ..."),
                 }
             }
             "place" => self.place(rest, seen),
+            "why" => {
+                for line in tell::why(&self.state, &self.decided, rest) {
+                    self.say(&line);
+                }
+            }
             "show" => {
                 let shown = show::show(&self.state, rest);
                 self.say(&shown);
@@ -118,18 +129,11 @@ impl Stage {
             Some((number, json)) => (Some(number.parse().expect("a request is a number")), json),
             None => (None, what),
         };
-        let value: Value =
-            serde_json::from_str(json).unwrap_or_else(|error| panic!("{place}: {error}"));
-        let commands = match value {
-            Value::Array(commands) => commands,
-            one => vec![one],
-        };
-        let items = commands.into_iter().map(|command| {
+        let items = commands(json, place).into_iter().map(|command| {
             self.requests += 1;
-            let command = serde_json::from_value(long(fill::command(command)));
             Item {
                 request: RequestId::from_u128(request.unwrap_or(self.requests)),
-                command: command.unwrap_or_else(|error| panic!("{place}: {error}")),
+                command,
             }
         });
         let entry = Entry {
@@ -137,6 +141,8 @@ impl Stage {
             items: items.collect(),
         };
         let index = self.state.applied_index() + 1;
+        self.decided
+            .push((index, self.state.clone(), entry.clone()));
         let applied = apply(&mut self.state, index, &entry);
         for (item, outcome) in entry.items.iter().zip(&applied.outcomes) {
             seen.outcome(&item.command, outcome);
@@ -209,6 +215,8 @@ impl Stage {
             items: vec![item],
         };
         let index = self.state.applied_index() + 1;
+        self.decided
+            .push((index, self.state.clone(), entry.clone()));
         let outcome = apply(&mut self.state, index, &entry).outcomes.remove(0);
         seen.outcome(&entry.items[0].command, &outcome);
         outcome
@@ -238,6 +246,20 @@ impl Stage {
             let mut quiet = Seen::default();
             let outcome = self.apply_one(at, command, &mut quiet);
             assert_eq!(outcome.err(), None, "a report is refused");
+        }
+    }
+
+    /// The ids of what is only thought of are the next that would be minted.
+    fn plan(&mut self, now: Millis, what: &str, place: &str) {
+        let (cluster, policy) = (ClusterName::default_cluster(), Policy::default());
+        let (change, mut mint) = (commands(what, place), self.mint.clone());
+        let told = forecast(&self.state, &cluster, &change, &policy, now, &mut mint);
+        let lines = told.map_or_else(
+            |why| vec![format!("rejected {}", short(&why))],
+            |come| tell::of_forecast(&come),
+        );
+        for line in lines {
+            self.say(&line);
         }
     }
 
@@ -288,7 +310,7 @@ impl Stage {
                 Err(why) => refuse(&id, &why),
             });
         } else if what.starts_with("why") {
-            lines = explanation(&why(&problem));
+            lines = tell::explanation(&why(&problem));
         } else {
             problem.count = what
                 .split(' ')
@@ -328,28 +350,19 @@ impl Stage {
     }
 }
 
-/// Scores as they are compared: by strategy, tasks of the group, memory and CPU left.
-fn explanation(why: &Why) -> Vec<String> {
-    let row = |row: &Row| match &row.verdict {
-        Err(refusal) => format!("{} {refusal}", short(&row.instance)),
-        Ok(score) => format!(
-            "{} {:?} group={} memory={} cpu={}",
-            short(&row.instance),
-            score.by_strategy,
-            score.same_group,
-            score.memory_mib_free_after.0,
-            score.cpu_units_free_after.0
-        ),
+/// One command or several, with everything they need.
+fn commands(json: &str, place: &str) -> Vec<Command> {
+    let value: Value =
+        serde_json::from_str(json).unwrap_or_else(|error| panic!("{place}: {error}"));
+    let commands = match value {
+        Value::Array(commands) => commands,
+        one => vec![one],
     };
-    let winner = why.winner.map(|winner| {
-        let over = winner.over.map_or("none".to_owned(), |over| short(&over));
-        format!(
-            "chosen {} by {:?} over {over}",
-            short(&winner.instance),
-            winner.by
-        )
-    });
-    why.rows.iter().map(row).chain(winner).collect()
+    let read = |command| serde_json::from_value(long(fill::command(command)));
+    commands
+        .into_iter()
+        .map(|command| read(command).unwrap_or_else(|error| panic!("{place}: {error}")))
+        .collect()
 }
 
 fn rules(words: &Words<'_>, expression: &str) -> Result<Rules, RuleError> {

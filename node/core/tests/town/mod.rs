@@ -213,6 +213,7 @@ impl Town {
             turns: Vec::new(),
             events: Vec::new(),
             settled: Vec::new(),
+            settled_of: Vec::new(),
             look_at: Some(self.now),
             wants_room: false,
             crowd: Crowd::None,

@@ -105,7 +105,7 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         1 => provider().prop_map(|name| Command::DeleteProvider { name }),
         3 => (cluster(), capacity()).prop_map(|(cluster, capacity)| Command::PutClusterCapacity { cluster, capacity }),
         4 => (vec(new_task(), 0..2), vec(waiting(), 1..3))
-            .prop_map(|(tasks, waiting)| Command::QueueTasks { token: None, tasks, waiting }),
+            .prop_map(|(tasks, waiting)| Command::QueueTasks { token: None, tasks, waiting, asked: None }),
         2 => step().prop_map(Command::PlaceTasks),
     ]
 }

@@ -141,6 +141,7 @@ pub(crate) fn crowd() -> impl Strategy<Value = State> {
             commands.push(Command::StartTasks {
                 token: None,
                 tasks: vec![new],
+                asked: None,
             });
             let session = SessionId::from_u128(1);
             let seen = |status| vec![observed(id, status)];

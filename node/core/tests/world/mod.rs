@@ -266,7 +266,7 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         1 => Just(register_definition()),
         1 => definition().prop_map(|id| Command::DeregisterDefinition { id }),
         10 => (option::weighted(0.3, token), vec(new_task(), 0..3))
-            .prop_map(|(token, tasks)| Command::StartTasks { token, tasks }),
+            .prop_map(|(token, tasks)| Command::StartTasks { token, tasks, asked: None }),
         3 => (task(), text()).prop_map(|(task, reason)| Command::StopTask { task, code: StopCode::UserInitiated, reason }),
         4 => new_instance().prop_map(|new| Command::RegisterInstance(Box::new(new))),
         1 => (instance(), session()).prop_map(|(instance, session)| Command::Disconnect { instance, session }),

@@ -6,9 +6,11 @@ pub(crate) mod dev;
 pub(crate) mod env;
 pub(crate) mod instance;
 pub(crate) mod node;
+pub(crate) mod plan;
 pub(crate) mod server;
 pub(crate) mod status;
 pub(crate) mod task;
+pub(crate) mod why;
 
 use clap::Args;
 

@@ -18,6 +18,7 @@ use quorate_core::{Change, Reply, State, apply};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
+use super::decisions::Decisions;
 use super::disk::Disk;
 use super::heard::Contacts;
 use super::log_store::LogStore;
@@ -44,6 +45,7 @@ pub struct ChangeSet {
 #[derive(Clone)]
 pub(super) struct View {
     state: Arc<ArcSwap<State>>,
+    decisions: Decisions,
     applied: watch::Sender<u64>,
     changes: broadcast::Sender<Arc<ChangeSet>>,
 }
@@ -52,6 +54,7 @@ impl View {
     fn of(state: &State, last: Option<LogId>) -> Self {
         Self {
             state: Arc::new(ArcSwap::from_pointee(state.clone())),
+            decisions: Decisions::default(),
             applied: watch::Sender::new(last.map_or(0, |id| id.index())),
             changes: broadcast::Sender::new(CHANGES_KEPT),
         }
@@ -60,6 +63,11 @@ impl View {
     /// The state as last published.
     pub(super) fn state(&self) -> Arc<State> {
         self.state.load_full()
+    }
+
+    /// What placed tasks lately.
+    pub(super) fn decisions(&self) -> &Decisions {
+        &self.decisions
     }
 
     /// The index up to which entries are in [`View::state`].
@@ -144,6 +152,7 @@ impl Machine {
             Payload::Normal(command) => {
                 let entry = quorate_core::Entry::decode(&command.0)
                     .map_err(|source| refuse(index, source))?;
+                let before = Decisions::is_one(&entry).then(|| self.state.clone());
                 let state = &mut self.state;
                 // A broken invariant of core panics. The node stops on it with the index in its log, rather than lose its apply task in silence.
                 let applied = catch_unwind(AssertUnwindSafe(|| apply(state, index, &entry)))
@@ -153,6 +162,9 @@ impl Machine {
                     Ok(_) | Err(_) => None,
                 });
                 self.contacts.take_in(registered, Instant::now());
+                if let Some(before) = before {
+                    self.view.decisions.keep(index, before, &command.0);
+                }
                 touched.push(Arc::new(ChangeSet {
                     index,
                     changes: applied.changes,

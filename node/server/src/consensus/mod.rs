@@ -7,6 +7,7 @@ mod admission;
 mod barrier;
 mod config;
 mod convert;
+mod decisions;
 mod disk;
 mod engine;
 mod guard;
@@ -31,6 +32,7 @@ mod witness;
 
 pub use barrier::BarrierError;
 pub use config::{ConsensusConfig, Threads};
+pub(crate) use decisions::Decisions;
 pub use engine::{EngineError, EngineKind, UnknownEngine};
 pub use guard::Loss;
 pub use leadership::{Leadership, StopReason};

@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use super::admission::Gate;
 use super::barrier::{BarrierError, Barriers};
 use super::config::ConsensusConfig;
+use super::decisions::Decisions;
 use super::heard::Contacts;
 use super::leadership::{Leadership, StopReason};
 use super::log_store::LogStore;
@@ -124,6 +125,11 @@ impl Consensus {
     #[must_use]
     pub fn state(&self) -> Arc<State> {
         self.shared.view.state()
+    }
+
+    /// What placed tasks lately, as this node applied it.
+    pub(crate) fn decisions(&self) -> &Decisions {
+        self.shared.view.decisions()
     }
 
     /// The index up to which entries are in [`Consensus::state`].

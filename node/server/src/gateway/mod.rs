@@ -10,7 +10,7 @@ mod route;
 #[cfg(test)]
 mod tests;
 
-use quorate_core::Realm;
+use quorate_core::{Policy, Realm};
 use quorate_proto::peer::relay_server::RelayServer;
 use tokio::time::Instant;
 
@@ -34,8 +34,8 @@ pub struct Gateway {
 impl Gateway {
     /// The gateway of this node.
     #[must_use]
-    pub fn new(consensus: Consensus, planner: Planner, realm: Realm) -> Self {
-        let operations = Operations::new(consensus.clone(), planner, realm);
+    pub fn new(consensus: Consensus, planner: Planner, realm: Realm, policy: Policy) -> Self {
+        let operations = Operations::new(consensus.clone(), planner, realm, policy);
         let route = Route::new(consensus.clone(), operations.clone());
         Self {
             consensus,

@@ -9,18 +9,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use quorate_core::ids::RequestId;
-use quorate_core::{Realm, Rejection, Reply, State};
-use tokio::time::Instant;
+use quorate_core::{Policy, Realm, Rejection, Reply, State};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
 use super::exception::{Exception, Kind};
 use super::input::Input;
-use super::{AnswerFn, Caller, Intent, Meaning, Operation, Outcome, Scene, WriteFn};
+use super::{AnswerFn, Caller, Intent, Meaning, Operation, Outcome, ReadFn, Scene, WriteFn};
 use super::{callers, nodes, refusals};
 use crate::consensus::Consensus;
 use crate::planner::{PlanError, Planner};
 
 /// How often a change is built on the newest state before its caller is told that the state moves too fast.
 const TRIES: usize = 3;
+/// What is reckoned at once: each takes a processor from what the node is there for.
+const RECKONING_MAX: usize = 2;
 
 /// A call as operations see it: what, by whom, until when.
 #[derive(Debug, Clone)]
@@ -52,6 +55,9 @@ pub struct Operations {
     consensus: Consensus,
     planner: Planner,
     realm: Arc<Realm>,
+    policy: Policy,
+    /// Whoever reckons holds one.
+    turns: Arc<Semaphore>,
     /// The last term in which this node led and was sure to hold all that was acknowledged before.
     settled_term: Arc<AtomicU64>,
 }
@@ -59,11 +65,13 @@ pub struct Operations {
 impl Operations {
     /// Operations on this node.
     #[must_use]
-    pub fn new(consensus: Consensus, planner: Planner, realm: Realm) -> Self {
+    pub fn new(consensus: Consensus, planner: Planner, realm: Realm, policy: Policy) -> Self {
         Self {
             consensus,
             planner,
             realm: Arc::new(realm),
+            policy,
+            turns: Arc::new(Semaphore::new(RECKONING_MAX)),
             settled_term: Arc::default(),
         }
     }
@@ -79,10 +87,36 @@ impl Operations {
                 let input = Input::parse(operation.name, &request.body)?;
                 read(&self.scene(&self.consensus.state(), request), input)
             }
+            Meaning::Reckon(read) => self.reckon(operation.name, read, request).await,
             Meaning::Identity => Ok(callers::identity(&request.caller)),
             Meaning::Nodes => Ok(nodes::list(&self.consensus, request.deadline).await),
             Meaning::Write(..) => unreachable!("the gateway takes writes to change()"),
         }
+    }
+
+    /// The same for an answer that may take seconds of work: where it holds up nobody, and few at once.
+    async fn reckon(
+        &self,
+        name: &'static str,
+        read: ReadFn,
+        request: &Request,
+    ) -> Result<Bytes, Exception> {
+        let waited = timeout_at(request.deadline, Arc::clone(&self.turns).acquire_owned()).await;
+        let Ok(Ok(turn)) = waited else {
+            return Err(Exception::new(
+                Kind::Throttling,
+                "Too much is being reckoned already; try again.",
+            ));
+        };
+        let (this, request) = (self.clone(), request.clone());
+        let reckoned = self.consensus.aside(move || {
+            let _turn = turn;
+            let input = Input::parse(name, &request.body)?;
+            read(&this.scene(&this.consensus.state(), &request), input)
+        });
+        reckoned.await.unwrap_or_else(|error| {
+            Err(Exception::server(format!("It was not reckoned: {error}.")))
+        })
     }
 
     /// Carries out a write, which this node does only if it leads.
@@ -131,6 +165,9 @@ impl Operations {
             realm: &self.realm,
             caller: &request.caller,
             request: request.id,
+            decisions: self.consensus.decisions(),
+            now: self.consensus.clock().wall(),
+            policy: &self.policy,
         }
     }
 

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use quorate_core::Reply;
-use quorate_core::command::ClientToken;
+use quorate_core::command::{Asked, ClientToken};
 use quorate_core::documents::{Tag, Tags, tags};
 use quorate_core::ids::{ClusterName, InstanceId, TaskId};
 use quorate_core::state::{Cluster, InstanceStatus, TaskDefinition};
@@ -269,6 +269,7 @@ impl Wanted {
             return Err(refusals::unsupported(&what));
         }
         let overrides = TaskOverrides::parse(&self.overrides, &definition.spec)?;
+        let (constraints, strategies) = self.placement.of_service()?;
         let group = self.group.clone().filter(|group| !group.is_empty());
         let rules = self.placement.rules(&definition.spec)?;
         Ok(RunAsk {
@@ -283,10 +284,14 @@ impl Wanted {
             rules: launch.rules(rules),
             launch_type: launch.launch_type,
             strategy: launch.strategy,
-            written: self.placement.of_service()?,
             enable_execute_command: self.enable_execute_command,
             token: None,
             place: Place::Anywhere,
+            asked: Asked {
+                constraints,
+                strategies,
+                ..Asked::default()
+            },
         })
     }
 

@@ -11,6 +11,8 @@ mod carry;
 mod clusters;
 mod definitions;
 pub mod exception;
+mod explain;
+mod forecast;
 mod input;
 mod instances;
 mod launch;
@@ -30,11 +32,12 @@ mod tasks;
 use bytes::Bytes;
 use quorate_core::ids::{ClusterName, RequestId};
 use quorate_core::state::Cluster;
-use quorate_core::{Command, Realm, Reply, State};
+use quorate_core::{Command, Millis, Policy, Realm, Reply, State};
 
 use self::exception::Exception;
 use self::input::Input;
 use self::render::Failure;
+use crate::consensus::Decisions;
 use crate::planner::RunAsk;
 
 pub use self::callers::Caller;
@@ -58,6 +61,8 @@ type AnswerFn = fn(&Scene<'_>, &Outcome) -> Result<Bytes, Exception>;
 enum Meaning {
     /// Shows what is, on any node whose state is new enough.
     Read(ReadFn),
+    /// The same where the answer has to be reckoned out, which may take seconds.
+    Reckon(ReadFn),
     /// Changes what is, through the leader: what is wanted, and how the outcome is shown.
     Write(WriteFn, AnswerFn),
     /// Shows the caller to itself.
@@ -66,7 +71,7 @@ enum Meaning {
     Nodes,
 }
 
-use Meaning::{Identity, Nodes, Read, Write};
+use Meaning::{Identity, Nodes, Read, Reckon, Write};
 
 const TABLE: &[Operation] = &[
     // Clusters.
@@ -153,6 +158,8 @@ const TABLE: &[Operation] = &[
     // Other services, and our own.
     row("sts", "GetCallerIdentity", Identity),
     row("quorate", "ListNodes", Nodes),
+    row("quorate", "DescribePlacement", Reckon(explain::describe)),
+    row("quorate", "DescribePlan", Reckon(forecast::describe)),
 ];
 
 const fn ecs(name: &'static str, meaning: Meaning) -> Operation {
@@ -182,7 +189,7 @@ impl Operation {
     /// Who has to answer.
     pub fn kind(&self) -> Kind {
         match self.meaning {
-            Read(_) => Kind::Read,
+            Read(_) | Reckon(_) => Kind::Read,
             Write(..) => Kind::Write,
             Identity | Nodes => Kind::Here,
         }
@@ -207,6 +214,12 @@ struct Scene<'a> {
     caller: &'a Caller,
     /// The call itself: what it makes is numbered after it.
     request: RequestId,
+    /// What placed tasks lately.
+    decisions: &'a Decisions,
+    /// By this node's clock.
+    now: Millis,
+    /// What the leader's duties go by.
+    policy: &'a Policy,
 }
 
 impl Scene<'_> {

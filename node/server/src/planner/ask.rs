@@ -1,9 +1,7 @@
 //! What the planner is asked for, and how a placement becomes a command. Pure.
 
-use quorate_core::command::{ClientToken, NewTask, NewWaiting, Wish};
-use quorate_core::documents::{
-    Document, Launch, Overrides, ServiceConstraint, ServiceStrategy, StrategyItem, Tags,
-};
+use quorate_core::command::{Asked, ClientToken, NewTask, NewWaiting, Wish};
+use quorate_core::documents::{Document, Launch, Overrides, StrategyItem, Tags};
 use quorate_core::ids::{ClusterName, DefinitionId, InstanceId};
 use quorate_core::placement::{Need, Order, Refused, Rules, Tender, place_on};
 use quorate_core::{Command, Mint, Plan, Problem, State, place};
@@ -39,8 +37,8 @@ pub struct RunAsk {
     pub rules: Rules,
     /// How tasks are shared out among capacity providers; empty where they go by launch type.
     pub strategy: Vec<StrategyItem>,
-    /// The call's own constraints and strategies as they were written, kept by tasks that wait.
-    pub written: (Vec<ServiceConstraint>, Vec<ServiceStrategy>),
+    /// The call's own constraints and strategies as it says them; what lots are drawn with is added when it is placed.
+    pub asked: Asked,
 }
 
 /// Where tasks may go.
@@ -104,6 +102,7 @@ pub(crate) fn decide(state: &State, ask: &RunAsk, mint: &mut Mint) -> Decision {
     let command = (!tasks.is_empty()).then(|| Command::StartTasks {
         token: ask.token.clone(),
         tasks,
+        asked: asked(ask, problem.seed),
     });
     Decision {
         command,
@@ -128,25 +127,39 @@ fn share_out(ask: &RunAsk, problem: Problem<'_>, order: Order<'_>, mint: &mut Mi
             provider,
             group: ask.group.clone(),
             overrides: ask.overrides_document.clone(),
-            constraints: ask.written.0.clone(),
-            strategies: ask.written.1.clone(),
+            constraints: ask.asked.constraints.clone(),
+            strategies: ask.asked.strategies.clone(),
         };
         waiting.extend((0..count).map(|_| order.waiting(wish.clone(), mint)));
     }
-    let (token, tasks) = (ask.token.clone(), shared.tasks);
+    let (token, tasks, asked) = (ask.token.clone(), shared.tasks, asked(ask, problem.seed));
     let command = if waiting.is_empty() {
-        Command::StartTasks { token, tasks }
+        Command::StartTasks {
+            token,
+            tasks,
+            asked,
+        }
     } else {
         Command::QueueTasks {
             token,
             tasks,
             waiting,
+            asked,
         }
     };
     Decision {
         command: Some(command),
         refused: Vec::new(),
     }
+}
+
+/// What is kept of how an ask was placed.
+fn asked(ask: &RunAsk, seed: u64) -> Option<Box<Asked>> {
+    Some(Box::new(Asked {
+        seed,
+        is_named: matches!(ask.place, Place::On(_)),
+        ..ask.asked.clone()
+    }))
 }
 
 fn place_each(problem: &Problem<'_>, instances: &[InstanceId]) -> Plan {

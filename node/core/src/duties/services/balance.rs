@@ -98,8 +98,7 @@ fn next(sight: &Sight<'_>, plan: &mut Plan, mint: &mut Mint) -> Next {
     let spread = Spread::of(sight);
     let better = |from: &Member<'_>, to: &Instance| spread.is_better(sight, from, to);
     let candidates = spread.candidates(sight);
-    let Some((member, placed)) =
-        launch::place_better(sight, plan, deployment, candidates, better, mint)
+    let Some((member, placed)) = launch::place_better(sight, plan, deployment, candidates, better)
     else {
         return Next::Rest(spread.crowd(sight));
     };

@@ -11,7 +11,7 @@ use crate::ids::{InstanceId, ProviderName, TaskId};
 use crate::mint::Mint;
 use crate::placement::{
     Constraint, Facts, Need, Order, Placement, Pool, Problem, Refusal, Refused, RuleError, Rules,
-    Strategy, Tender, find, place, place_on,
+    Strategy, Tender, find, place, place_on, share,
 };
 use crate::state::{Deployment, Instance, Revision, Service, TaskDefinition, Topic};
 
@@ -19,13 +19,13 @@ use crate::state::{Deployment, Instance, Revision, Service, TaskDefinition, Topi
 const PLACE_AGAIN_MS: u64 = 15_000;
 
 /// What a deployment starts.
-struct Kind<'a> {
+pub(super) struct Kind<'a> {
     deployment: &'a Deployment,
-    definition: &'a TaskDefinition,
+    pub(super) definition: &'a TaskDefinition,
     revision: &'a Revision,
     launch: Launch,
     need: Need,
-    rules: Rules,
+    pub(super) rules: Rules,
     group: String,
     started_by: String,
     overrides: Document,
@@ -34,7 +34,11 @@ struct Kind<'a> {
 
 impl<'a> Kind<'a> {
     /// `None` if its definition or revision is gone, which `apply` does not let happen, or if its rules cannot be read, which is said.
-    fn of(sight: &Sight<'a>, plan: &mut Plan, deployment: &'a Deployment) -> Option<Self> {
+    pub(super) fn of(
+        sight: &Sight<'a>,
+        plan: &mut Plan,
+        deployment: &'a Deployment,
+    ) -> Option<Self> {
         let definition = sight.state.definition(&deployment.definition)?;
         let rules = rules(sight.service, definition);
         let rules = rules.map_err(|why| unreadable(sight, plan, &why)).ok()?;
@@ -60,14 +64,14 @@ impl<'a> Kind<'a> {
         })
     }
 
-    fn problem<'p>(&'p self, sight: &Sight<'p>, count: usize, mint: &mut Mint) -> Problem<'p> {
+    pub(super) fn problem<'p>(&'p self, sight: &Sight<'p>, count: usize) -> Problem<'p> {
         Problem {
             state: sight.state,
             cluster: &sight.service.key.cluster,
             need: &self.need,
             group: &self.group,
             rules: &self.rules,
-            seed: seed(&self.rules, mint),
+            seed: seed(sight.service, self.deployment),
             count,
         }
     }
@@ -94,6 +98,24 @@ impl<'a> Kind<'a> {
         }
     }
 
+    /// How many of the tasks that are wanted each capacity provider has.
+    fn have(&self, sight: &Sight<'_>) -> Vec<usize> {
+        let has = |item: &StrategyItem| {
+            let staying = sight.staying().map(|one| one.task.provider.as_ref());
+            staying.filter(|of| *of == Some(&item.provider)).count()
+        };
+        self.revision.spec.strategy.iter().map(has).collect()
+    }
+
+    /// The capacity provider that gets the next task, if one does.
+    pub(super) fn next_provider(&self, sight: &Sight<'_>) -> Option<&'a ProviderName> {
+        let strategy = &self.revision.spec.strategy;
+        let gets = share(strategy, &self.have(sight), 1);
+        let mut parts = strategy.iter().zip(gets);
+        let next = parts.find(|(_, count)| *count > 0);
+        next.map(|(item, _)| &item.provider)
+    }
+
     /// Places tasks wherever placement says, or shares them out among capacity providers, each counting what it has of those that
     /// are wanted; and why there was no room for more.
     fn place(
@@ -102,7 +124,7 @@ impl<'a> Kind<'a> {
         (count, most): (usize, usize),
         mint: &mut Mint,
     ) -> (Vec<NewTask>, Vec<Refused>) {
-        let (problem, order) = (self.problem(sight, count, mint), self.order(sight));
+        let (problem, order) = (self.problem(sight, count), self.order(sight));
         let strategy = &self.revision.spec.strategy;
         if strategy.is_empty() {
             let count = count.min(most);
@@ -110,11 +132,7 @@ impl<'a> Kind<'a> {
             let tasks = plan.placed.iter().map(|one| order.task(one, mint));
             return (tasks.collect(), plan.refused);
         }
-        let has = |item: &StrategyItem| {
-            let staying = sight.staying().map(|one| one.task.provider.as_ref());
-            staying.filter(|of| *of == Some(&item.provider)).count()
-        };
-        let have: Vec<usize> = strategy.iter().map(has).collect();
+        let have = self.have(sight);
         let tender = Tender {
             problem,
             order,
@@ -130,7 +148,7 @@ impl<'a> Kind<'a> {
 /// The constraints of the service and of the definition; the strategies of the service, or ECS's where it names none.
 fn rules(service: &Service, definition: &TaskDefinition) -> Result<Rules, RuleError> {
     let spec = &service.spec;
-    let mut rules = Rules::written(&definition.spec, &spec.constraints, &[])?;
+    let mut rules = Rules::read(&definition.spec, &spec.constraints, &[])?;
     rules.strategies = strategies(spec)?;
     Ok(rules)
 }
@@ -145,13 +163,9 @@ pub(super) fn strategies(spec: &ServiceSpec) -> Result<Vec<Strategy>, RuleError>
     strategies.collect()
 }
 
-/// What lots are drawn with, where any are.
-fn seed(rules: &Rules, mint: &mut Mint) -> u64 {
-    if rules.strategies.contains(&Strategy::Random) {
-        mint.request().as_u128() as u64
-    } else {
-        0
-    }
+/// What lots are drawn with: others at each step, the same for whoever asks later why a task went where it went.
+pub(super) fn seed(service: &Service, deployment: &Deployment) -> u64 {
+    deployment.id.0.wrapping_add(service.steps)
 }
 
 /// The tags of the service's tasks: propagated ones, then those that ECS manages.
@@ -221,7 +235,7 @@ pub(super) fn place_each(
     let Some(kind) = Kind::of(sight, plan, deployment) else {
         return 0;
     };
-    let problem = kind.problem(sight, 1, mint);
+    let problem = kind.problem(sight, 1);
     let (before, mut refused) = (plan.start.len(), Vec::new());
     for id in instances {
         let Some(instance) = sight.state.instance(id) else {
@@ -249,7 +263,6 @@ pub(super) fn place_better<'m, 's>(
     deployment: &Deployment,
     candidates: Vec<&'m Member<'s>>,
     is_better: impl Fn(&Member<'_>, &Instance) -> bool,
-    mint: &mut Mint,
 ) -> Option<(&'m Member<'s>, Placement)> {
     let kind = Kind::of(sight, plan, deployment)?;
     candidates.into_iter().find_map(|member| {
@@ -257,7 +270,7 @@ pub(super) fn place_better<'m, 's>(
         let provider = member.task.provider.as_ref();
         let pool = provider.and_then(|provider| Pool::of(sight.state, provider));
         let within = pool.map(|pool| kind.rules.within(pool));
-        let mut problem = kind.problem(sight, 1, mint);
+        let mut problem = kind.problem(sight, 1);
         problem.state = &fork;
         problem.rules = within.as_ref().unwrap_or(&kind.rules);
         let placed = find(&problem).pop()?;

@@ -7,6 +7,7 @@
 
 mod balance;
 mod daemon;
+pub(crate) mod explain;
 mod foresee;
 mod launch;
 mod order;

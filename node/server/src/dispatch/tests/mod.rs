@@ -131,6 +131,7 @@ fn start(number: u128, on: InstanceId) -> Command {
             stop_timeout_ms: 30_000,
             enable_execute_command: false,
         }],
+        asked: None,
     }
 }
 

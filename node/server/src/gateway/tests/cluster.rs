@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use quorate_core::Realm;
 use quorate_core::ids::NodeId;
+use quorate_core::{Policy, Realm};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -122,7 +122,7 @@ impl Node {
             region: "us-east-1".into(),
             account: "000000000000".into(),
         };
-        let gateway = Gateway::new(consensus.clone(), planner, realm);
+        let gateway = Gateway::new(consensus.clone(), planner, realm, Policy::default());
         let router = Server::builder()
             .add_service(consensus.raft_service())
             .add_service(gateway.relay_service());

@@ -3,6 +3,7 @@
 pub(super) mod capacity;
 pub(super) mod cluster;
 pub(super) mod definition;
+pub(super) mod explained;
 pub(super) mod instance;
 pub(super) mod rollout;
 pub(super) mod service;

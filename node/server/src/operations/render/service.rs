@@ -215,7 +215,7 @@ pub(in super::super) fn launched_on(spec: &RevisionSpec) -> Map<String, Value> {
     shown
 }
 
-fn event(event: &ServiceEvent) -> Value {
+pub(in super::super) fn event(event: &ServiceEvent) -> Value {
     json!({
         "id": event_id(event),
         "createdAt": event.at.as_epoch_seconds(),

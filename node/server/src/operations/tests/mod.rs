@@ -5,6 +5,8 @@ mod attributes;
 mod capacity;
 mod clusters;
 mod definitions;
+mod explain;
+mod forecast;
 mod instances;
 mod launch;
 mod placement;
@@ -22,7 +24,7 @@ use quorate_core::ids::{ClusterName, InstanceId, NodeId, RequestId, SessionId, T
 use quorate_core::state::{
     ContainerStatus, DesiredStatus, Health, InstanceVersion, PortRange, Resources, TaskStatus,
 };
-use quorate_core::{Entry, Heard, Item, Millis, Mint, Policy, Rejection, apply, duties};
+use quorate_core::{Entry, Heard, Item, Mint, Rejection, apply, duties};
 use serde_json::{Value, json};
 
 use super::exception::Kind as Refused;
@@ -39,6 +41,8 @@ struct Desk {
     request: RequestId,
     /// Time that passed in which nothing happened.
     idle_ms: u64,
+    decisions: Decisions,
+    policy: Policy,
 }
 
 impl Desk {
@@ -58,6 +62,8 @@ impl Desk {
             mint: Mint::new([7; 32]),
             request: RequestId::from_u128(0),
             idle_ms: 0,
+            decisions: Decisions::default(),
+            policy: Policy::default(),
         };
         desk.ok("CreateCluster", json!({}));
         desk
@@ -78,6 +84,10 @@ impl Desk {
             at: Millis(index * 1000 + self.idle_ms),
             items: vec![Item { request, command }],
         };
+        if Decisions::is_one(&entry) {
+            let encoded = entry.encode();
+            self.decisions.keep(index, self.state.clone(), &encoded);
+        }
         let outcome = apply(&mut self.state, index, &entry).outcomes.remove(0);
         assert_eq!(self.state.check(), []);
         outcome
@@ -96,11 +106,22 @@ impl Desk {
                 let outcome = self.carry_out(intent)?;
                 show(&self.scene(), &outcome)
             }
-            Identity | Nodes => unreachable!("not of ECS"),
+            Reckon(_) | Identity | Nodes => unreachable!("not of ECS"),
         }?;
         let answer: Value = serde_json::from_slice(&answer).unwrap();
         model::check_output(operation, &answer).unwrap();
         Ok(answer)
+    }
+
+    /// An operation of our own, which the model does not know.
+    fn own(&mut self, operation: &str, input: Value) -> Result<Value, Exception> {
+        self.request = self.mint.request();
+        let input = Input::parse(operation, input.to_string().as_bytes())?;
+        let Reckon(read) = find("quorate", operation)?.meaning else {
+            unreachable!("{operation} is another kind")
+        };
+        let answer = read(&self.scene(), input)?;
+        Ok(serde_json::from_slice(&answer).unwrap())
     }
 
     fn ok(&mut self, operation: &str, input: Value) -> Value {
@@ -155,6 +176,9 @@ impl Desk {
             realm: &self.realm,
             caller: &self.caller,
             request: self.request,
+            decisions: &self.decisions,
+            now: self.state.now(),
+            policy: &self.policy,
         }
     }
 

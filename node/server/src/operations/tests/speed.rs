@@ -41,7 +41,11 @@ fn thousands_of_tasks_are_listed_and_described_quickly() {
         at: Millis(1),
         items: vec![Item {
             request,
-            command: Command::StartTasks { token: None, tasks },
+            command: Command::StartTasks {
+                token: None,
+                tasks,
+                asked: None,
+            },
         }],
     };
     apply(&mut desk.state, index, &entry)

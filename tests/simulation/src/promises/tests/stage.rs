@@ -214,6 +214,7 @@ impl Stage {
         let outcome = self.apply(Command::StartTasks {
             token,
             tasks: vec![new_task(task, started_by)],
+            asked: None,
         });
         let Ok(Reply::Tasks(tasks)) = outcome else {
             unreachable!("there is room on the stage: {outcome:?}")
