@@ -2,11 +2,13 @@
 
 pub(crate) mod agent;
 pub(crate) mod cluster;
+pub(crate) mod deploy;
 pub(crate) mod dev;
 pub(crate) mod env;
 pub(crate) mod instance;
 pub(crate) mod node;
 pub(crate) mod server;
+pub(crate) mod service;
 pub(crate) mod status;
 pub(crate) mod task;
 
