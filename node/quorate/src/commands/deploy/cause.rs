@@ -29,17 +29,18 @@ impl Cause {
 
     fn of_task(task: &Value) -> Self {
         let (arn, instance) = (text(task, "/taskArn"), text(task, "/containerInstanceArn"));
-        let containers: Vec<String> = list(task, "/containers").iter().filter_map(end).collect();
-        let containers = match containers.as_slice() {
+        let reason = text(task, "/stoppedReason");
+        let ends = list(task, "/containers").iter();
+        let ends: Vec<String> = ends.filter_map(|one| end(one, &reason)).collect();
+        let ends = match ends.as_slice() {
             [] => String::new(),
             some => format!(" ({})", some.join("; ")),
         };
         Self {
             what: format!(
-                "task {} on {}: {}{containers}",
+                "task {} on {}: {reason}{ends}",
                 short(&arn),
-                short(&instance),
-                text(task, "/stoppedReason")
+                short(&instance)
             ),
             look: output(task, short(&arn), short(&instance)),
         }
@@ -64,12 +65,12 @@ fn has_failed(task: &Value) -> bool {
     }
 }
 
-/// How a container ended, where it says more than that it was stopped.
-fn end(container: &Value) -> Option<String> {
+/// How a container ended, where that says more than the task's own reason.
+fn end(container: &Value, known: &str) -> Option<String> {
     let (name, reason) = (text(container, "/name"), text(container, "/reason"));
     let code = container["exitCode"].as_i64();
     let code = code.map(|code| format!("exit code {code}"));
-    let said = [code, Some(reason).filter(|reason| !reason.is_empty())];
+    let said = [code, Some(reason).filter(|reason| !known.contains(reason))];
     let said: Vec<String> = said.into_iter().flatten().collect();
     (!said.is_empty()).then(|| format!("{name}: {}", said.join(", ")))
 }
@@ -152,6 +153,14 @@ mod tests {
             look: None,
         };
         assert_eq!(Cause::of_tasks(&[never]), Some(expected));
+        let reason = "CannotPullContainerError: no such image";
+        let never = task("01", 1.0, "TaskFailedToStart", reason, &container);
+        let cause = Cause::of_tasks(&[never]).map(|cause| cause.what);
+        assert_eq!(
+            cause,
+            Some(format!("task 01 on mi-1: {reason}")),
+            "said once"
+        );
         let container = json!({"name": "app", "exitCode": 1, "runtimeId": "4f5e"});
         let sick = task(
             "01",

@@ -36,8 +36,13 @@ const COULD_NOT_BE_ASKED: u8 = 2;
 const TIMED_OUT: u8 = 3;
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 completed; 1 failed: rolled back or given up; 2 usage, or the cluster could not be asked or refused; 3 not over
-after --timeout; 130 interrupted. After 3 and 130 the deployment goes on: StopServiceDeployment stops it.
+Exit codes:
+  0    completed
+  1    failed: rolled back, or given up
+  2    usage, or the cluster could not be asked or refused
+  3    not over after --timeout; the deployment goes on
+  130  interrupted; the deployment goes on
+StopServiceDeployment stops a deployment that goes on.
 
 Examples:
   quorate deploy web --image registry.example/web:2

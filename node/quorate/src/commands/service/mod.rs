@@ -15,7 +15,7 @@ use self::view::{in_full, refused, services_table};
 use self::wanted::Wanted;
 use super::Asking;
 use crate::failure::{Exit, Failure};
-use crate::render::{Format, list, print, show};
+use crate::render::{Format, list, print, show, text};
 
 /// A creation is asked for again for so long; an election is over by then.
 const CREATE_LIMIT: Duration = Duration::from_secs(60);
@@ -126,7 +126,7 @@ pub(crate) async fn run(command: ServiceCommand, asking: &Asking) -> Result<(), 
         } => {
             let body = json!({"cluster": cluster, "service": service, "force": force});
             let deleted = client.call("DeleteService", body).await;
-            let answer = deleted.map_err(|error| not_deleted(error, &service))?;
+            let answer = deleted.map_err(|error| explained(error, &service))?;
             show(asking.output, &answer, services_table)
         }
     }
@@ -144,10 +144,11 @@ async fn create(args: &CreateArgs, client: &Client) -> Result<Value, Failure> {
     }
     complete(&body)?;
     body.insert("clientToken".into(), json!(client_token()));
+    let body = Value::Object(body);
+    let name = text(&body, "/serviceName");
     let deadline = Instant::now() + CREATE_LIMIT;
-    Ok(client
-        .call_until("CreateService", Value::Object(body), deadline)
-        .await?)
+    let created = client.call_until("CreateService", body, deadline).await;
+    created.map_err(|error| explained(error, &name))
 }
 
 /// Refuses what cannot become a service for want of a word.
@@ -191,7 +192,10 @@ async fn update(args: &UpdateArgs, client: &Client) -> Result<Value, Failure> {
         let failure = Failure::new(Exit::Usage, "which service is to change is needed");
         return Err(failure.next("quorate service update SERVICE ..."));
     }
-    Ok(client.call("UpdateService", Value::Object(body)).await?)
+    let body = Value::Object(body);
+    let service = text(&body, "/service");
+    let updated = client.call("UpdateService", body).await;
+    updated.map_err(|error| explained(error, &service))
 }
 
 /// Shows what came of a change, at once or when it has come about.
@@ -246,15 +250,24 @@ async fn protected(client: &Client, service: &Value) -> Result<Value, ClientErro
     Ok(Value::Array(protected))
 }
 
-fn not_deleted(error: ClientError, service: &str) -> Failure {
-    let is_scaled = matches!(&error, ClientError::Exception { message, .. } if message.contains("scaled above 0"));
-    let failure = Failure::from(error);
-    if is_scaled {
-        return failure.next(format!(
-            "`quorate service update {service} --desired-count 0` first, or --force"
-        ));
-    }
-    failure
+/// A refusal with what can be done about it.
+fn explained(error: ClientError, service: &str) -> Failure {
+    let next = match &error {
+        ClientError::Exception { message, .. } if message.contains("scaled above 0") => {
+            format!("`quorate service update {service} --desired-count 0` first, or --force")
+        }
+        ClientError::Exception { message, .. } if message.contains("not idempotent") => {
+            format!("there is one of that name: `quorate service update {service}` changes it")
+        }
+        ClientError::Exception { message, .. } if message.contains("TaskDefinition not found") => {
+            "`aws ecs list-task-definitions` shows the definitions there are".to_owned()
+        }
+        ClientError::Exception { code, .. } if code == "ServiceNotActiveException" => {
+            format!("it was deleted: `quorate service create {service}` makes it anew")
+        }
+        _ => return error.into(),
+    };
+    Failure::from(error).next(next)
 }
 
 fn strings(values: &[Value]) -> Vec<String> {
@@ -291,15 +304,23 @@ mod tests {
     }
 
     #[test]
-    fn a_scaled_service_says_how_it_is_deleted() {
-        let error = ClientError::Exception {
-            code: "InvalidParameterException".to_owned(),
-            message: "The service cannot be stopped while it is scaled above 0.".to_owned(),
-            status: 400,
-            request_id: "r-1".to_owned(),
-            fields: Map::new(),
+    fn a_refusal_says_what_can_be_done() {
+        let refused = |code: &str, message: &str| {
+            let error = ClientError::Exception {
+                code: code.to_owned(),
+                message: message.to_owned(),
+                status: 400,
+                request_id: "r-1".to_owned(),
+                fields: Map::new(),
+            };
+            explained(error, "web").to_string()
         };
-        let text = not_deleted(error, "web").to_string();
+        let scaled = "The service cannot be stopped while it is scaled above 0.";
+        let text = refused("InvalidParameterException", scaled);
         assert!(text.ends_with("`quorate service update web --desired-count 0` first, or --force"));
+        let text = refused("ServiceNotActiveException", "Service was not ACTIVE.");
+        assert!(text.ends_with("`quorate service create web` makes it anew"));
+        let text = refused("ServiceNotFoundException", "Service not found.");
+        assert!(text.ends_with("`quorate service ls` shows the services there are"));
     }
 }
