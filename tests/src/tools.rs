@@ -1,11 +1,14 @@
-//! Programs that are not ours: the aws CLI, Python with boto3, docker, curl. Each is found or the test fails.
+//! Programs that tests use as people do: the aws CLI, Python with boto3, docker, curl, and our own operator commands. Each is
+//! found or the test fails.
 
 use std::io;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
-use quorate_chaos::cluster::{Cluster, REGION};
+use quorate_chaos::cluster::{Cluster, Member, REGION};
 use serde_json::Value;
+
+use crate::harness::quorate_binary;
 
 /// The aws CLI, as a user of one node.
 #[derive(Debug)]
@@ -84,6 +87,67 @@ impl Aws {
         command
             .output()
             .unwrap_or_else(|error| panic!("{}: {error}", self.program.display()))
+    }
+}
+
+/// The operator commands of `quorate`, as a user of a whole cluster.
+#[derive(Debug)]
+pub struct Operator {
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Operator {
+    /// A user who may call any node.
+    ///
+    /// # Panics
+    /// If the cluster has no node.
+    #[must_use]
+    pub fn of(cluster: &Cluster) -> Self {
+        let nodes: Vec<&Member> = cluster.living_nodes().map(|(member, _)| member).collect();
+        let mut environment = environment(cluster, &nodes[0].name);
+        let endpoints = cluster
+            .living_nodes()
+            .map(|(_, addresses)| format!("http://{}", addresses.api));
+        // The later of two values holds.
+        environment.push((
+            "AWS_ENDPOINT_URL_ECS",
+            endpoints.collect::<Vec<_>>().join(","),
+        ));
+        Self { environment }
+    }
+
+    /// `quorate ...`, to be started.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(quorate_binary());
+        command
+            .args(arguments)
+            .envs(self.environment.iter().cloned());
+        command
+    }
+
+    /// Runs `quorate ...`, and gives its exit code and what it printed: standard output, standard error.
+    ///
+    /// # Panics
+    /// If it cannot be run, or ends by a signal.
+    #[must_use]
+    pub fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        let output = self.command(arguments).output();
+        let output = output.unwrap_or_else(|error| panic!("quorate {arguments:?}: {error}"));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let code = output.status.code().expect("it ends by itself");
+        (code, text(&output.stdout), text(&output.stderr))
+    }
+
+    /// Runs `quorate ...`, which must succeed, and gives what it printed.
+    ///
+    /// # Panics
+    /// If it does not.
+    #[must_use]
+    pub fn ok(&self, arguments: &[&str]) -> String {
+        let (code, printed, said) = self.run(arguments);
+        assert_eq!(code, 0, "quorate {arguments:?}: {said}{printed}");
+        printed
     }
 }
 

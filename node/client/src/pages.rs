@@ -5,8 +5,11 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::error::ClientError;
 
-/// The most ids that the describing calls take at once (services, which take ten, are not among them).
+/// The most ids that the describing calls take at once.
 const DESCRIBED_AT_ONCE: usize = 100;
+
+/// The same for DescribeServices.
+const SERVICES_AT_ONCE: usize = 10;
 
 /// A list of pages that never ends is a fault of the cluster, not of the caller: a million entries are enough.
 const PAGES_MAX: usize = 10_000;
@@ -39,7 +42,7 @@ impl Client {
         Ok(entries)
     }
 
-    /// Describes any number of things, a hundred per call: `describe("DescribeTasks", json!({"cluster": c}), "tasks",
+    /// Describes any number of things, as many per call as ECS takes: `describe("DescribeTasks", json!({"cluster": c}), "tasks",
     /// ids)`. `member` names the ids in the request and the descriptions in the answer. The answer holds `member` and
     /// `failures`, each over all calls.
     ///
@@ -56,7 +59,11 @@ impl Client {
         ids: &[String],
     ) -> Result<Value, ClientError> {
         let mut whole = json!({ member: [], "failures": [] });
-        for some in ids.chunks(DESCRIBED_AT_ONCE) {
+        let at_once = match operation {
+            "DescribeServices" => SERVICES_AT_ONCE,
+            _ => DESCRIBED_AT_ONCE,
+        };
+        for some in ids.chunks(at_once) {
             body[member] = json!(some);
             let mut part = self.call(operation, body.clone()).await?;
             for key in [member, "failures"] {

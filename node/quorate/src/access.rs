@@ -29,6 +29,13 @@ impl Access {
         Ok(Client::new(config?)?)
     }
 
+    /// The same for calls that are soon made again, so that a node that hangs is left for the next one.
+    pub(crate) fn client_within(&self, limit: Duration) -> Result<Client, Failure> {
+        let mut config = self.config(|name| std::env::var(name).ok())?;
+        config.timeout = config.timeout.min(limit);
+        Ok(Client::new(config)?)
+    }
+
     fn config(&self, variable: impl Fn(&str) -> Option<String>) -> Result<ClientConfig, Failure> {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let endpoint = self

@@ -11,6 +11,7 @@ use crate::settings::SettingsError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     Failed = 1,
+    Usage = 2,
     NotFound = 3,
     WaitTimedOut = 4,
     NotAuthorised = 6,
@@ -47,6 +48,12 @@ impl Failure {
 
     pub(crate) fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
+        self
+    }
+
+    /// For commands that have exit codes of their own.
+    pub(crate) fn coded(mut self, code: u8) -> Self {
+        self.code = code;
         self
     }
 
@@ -120,6 +127,10 @@ fn judge(error: &ClientError) -> (Exit, Option<&'static str>) {
             "ClusterNotFoundException" => (
                 Exit::NotFound,
                 Some("`quorate cluster ls` shows the clusters there are"),
+            ),
+            "ServiceNotFoundException" => (
+                Exit::NotFound,
+                Some("`quorate service ls` shows the services there are"),
             ),
             code if code.contains("NotFound")
                 || message.contains("not found")

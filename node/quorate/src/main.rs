@@ -5,6 +5,7 @@ mod access;
 mod commands;
 mod dev;
 mod failure;
+mod handed_in;
 mod logging;
 mod outline;
 mod render;
@@ -18,7 +19,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::commands::{
-    Asking, agent, cluster, env, instance, node, plan, server, status, task, why,
+    Asking, agent, cluster, deploy, env, instance, node, plan, server, service, status, task, why,
 };
 use crate::failure::{Exit, Failure};
 use crate::signals::die_with;
@@ -40,9 +41,11 @@ Examples:
   eval \"$(quorate env)\"           point AWS tools at it; then: aws ecs list-tasks
   quorate status                  nodes and clusters at a glance
   quorate task run web --count 3 --wait
+  quorate deploy web --image registry.example/web:2
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 wait timed out, 6 not authorised, 7 no leader or unreachable,
-64 configuration, 73 data directory, 74 disk holds less than promised, 98 port taken, 130 interrupted.";
+64 configuration, 73 data directory, 74 disk holds less than promised, 98 port taken, 130 interrupted.
+`quorate deploy` has its own: see its --help.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -59,6 +62,20 @@ enum Command {
     Task {
         #[command(subcommand)]
         command: task::TaskCommand,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Create, change, list, describe and delete services
+    Service {
+        #[command(subcommand)]
+        command: service::ServiceCommand,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Deploy an image or a definition to a service, and watch until it is there
+    Deploy {
+        #[command(flatten)]
+        args: deploy::DeployArgs,
         #[command(flatten)]
         asking: Asking,
     },
@@ -143,6 +160,8 @@ async fn run_small(command: Command) -> Result<(), Failure> {
         Command::Dev(args) => commands::dev::run(args).await,
         Command::Status { asking } => status::run(&asking).await,
         Command::Task { command, asking } => task::run(command, &asking).await,
+        Command::Service { command, asking } => service::run(command, &asking).await,
+        Command::Deploy { args, asking } => deploy::run(&args, &asking).await,
         Command::Cluster { command, asking } => cluster::run(command, &asking).await,
         Command::Instance { command, asking } => instance::run(command, &asking).await,
         Command::Node { command, asking } => node::run(command, &asking).await,

@@ -4,6 +4,7 @@ mod agent;
 mod bad_input;
 mod capacity;
 mod conformance;
+mod deploy;
 mod dev;
 mod failover;
 mod foretold;

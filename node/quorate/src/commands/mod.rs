@@ -2,12 +2,14 @@
 
 pub(crate) mod agent;
 pub(crate) mod cluster;
+pub(crate) mod deploy;
 pub(crate) mod dev;
 pub(crate) mod env;
 pub(crate) mod instance;
 pub(crate) mod node;
 pub(crate) mod plan;
 pub(crate) mod server;
+pub(crate) mod service;
 pub(crate) mod status;
 pub(crate) mod task;
 pub(crate) mod why;
