@@ -205,7 +205,7 @@ impl Wanted {
     /// Who deploys. ECS has no daemons of task sets, and neither breaker nor hooks where nothing is rolled out.
     fn controller(&self, scheduling: Scheduling) -> Result<Controller, Exception> {
         let controller = self.deployment_controller.as_ref();
-        if !controller.is_some_and(|kind| kind.r#type == "EXTERNAL") {
+        if controller.is_none_or(|kind| kind.r#type != "EXTERNAL") {
             return Ok(Controller::Ecs);
         }
         let configuration = &self.deployment_configuration;
