@@ -30,7 +30,7 @@ pub(crate) fn command(mut command: Value) -> Value {
             service_key(&mut body["service"]);
         }
         "CreateTaskSet" | "UpdateTaskSet" | "DeleteTaskSet" | "MakePrimary" => {
-            task_set(body, &name)
+            task_set(body, &name);
         }
         "StopDeployment" => under(body, json!({"is_rollback": true})),
         "ContinueDeployment" => under(body, json!({"is_rollback": false})),

@@ -37,6 +37,7 @@ use quorate_core::{Command, Millis, Policy, Realm, Reply, State};
 use self::exception::Exception;
 use self::input::Input;
 use self::render::Failure;
+use self::services::task_sets;
 use crate::consensus::Decisions;
 use crate::planner::RunAsk;
 
@@ -137,6 +138,23 @@ const TABLE: &[Operation] = &[
     ecs(
         "ContinueServiceDeployment",
         Write(rollouts::go_on, rollouts::stopped),
+    ),
+    ecs(
+        "CreateTaskSet",
+        Write(task_sets::create, task_sets::changed),
+    ),
+    ecs(
+        "UpdateTaskSet",
+        Write(task_sets::update, task_sets::changed),
+    ),
+    ecs(
+        "DeleteTaskSet",
+        Write(task_sets::delete, task_sets::changed),
+    ),
+    ecs("DescribeTaskSets", Read(task_sets::describe)),
+    ecs(
+        "UpdateServicePrimaryTaskSet",
+        Write(task_sets::make_primary, task_sets::changed),
     ),
     // Container instances.
     ecs(

@@ -8,6 +8,7 @@ pub(super) mod instance;
 pub(super) mod rollout;
 pub(super) mod service;
 pub(super) mod task;
+pub(super) mod task_set;
 
 use bytes::Bytes;
 use quorate_core::documents::{StrategyItem, Tag};

@@ -2,12 +2,16 @@
 //!
 //! Most of it is what its author wrote, of the service as a whole and of the revision that is PRIMARY; the rest is counted here.
 
-use quorate_core::documents::{RevisionSpec, ServiceSpec};
+use std::borrow::Cow;
+
+use quorate_core::documents::{Controller, RevisionSpec, ServiceSpec};
 use quorate_core::ids::DeploymentId;
 use quorate_core::state::{Deployment, DesiredStatus, Revision, Service, ServiceEvent, TaskStatus};
 use quorate_core::{Realm, State};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
+
+use super::task_set::task_set;
 
 /// What our instances are, in ECS's words.
 const LAUNCH_TYPE_DEFAULT: &str = "EXTERNAL";
@@ -54,7 +58,11 @@ pub(in super::super) fn service(
             "taskDefinition".into(),
             realm.definition(&revision.spec.definition).into(),
         );
+        shown.remove("launchType");
         shown.extend(launched_on(&revision.spec));
+    } else {
+        let launch_type = launch_type(state, service);
+        shown.insert("launchType".into(), launch_type.into());
     }
     // Kept for the revision; DescribeServices does not show them.
     for member in NOT_SHOWN {
@@ -65,6 +73,7 @@ pub(in super::super) fn service(
     }
     let deployments: Vec<Value> = (0..)
         .zip(&service.deployments)
+        .filter(|(_, one)| one.set.is_none())
         .map(|(place, one)| deployment(state, realm, service, place, one))
         .collect();
     let events: Vec<Value> = state.events_of(&service.key).map(event).collect();
@@ -92,7 +101,14 @@ pub(in super::super) fn service(
     if let Value::Object(mine) = mine {
         shown.extend(mine);
     }
-    shown.extend(current(state, realm, service));
+    match spec.controller {
+        Controller::Ecs => shown.extend(current(state, realm, service)),
+        Controller::External => {
+            let sets = service.task_sets();
+            let sets = sets.map(|one| task_set(state, realm, service, one, false));
+            shown.insert("taskSets".into(), sets.collect());
+        }
+    }
     Value::Object(shown)
 }
 
@@ -145,17 +161,24 @@ fn current(state: &State, realm: &Realm, service: &Service) -> Map<String, Value
     shown
 }
 
-/// The revision that is PRIMARY; of an INACTIVE service, the last one.
+/// The revision that is PRIMARY; of an INACTIVE service, the last one. Under an EXTERNAL controller: the last that was, if any.
 fn revision<'a>(state: &'a State, service: &Service) -> Option<&'a Revision> {
+    if service.spec.controller == Controller::External {
+        return state.revision(service.primary_set?);
+    }
     let primary = service.primary().map(|primary| primary.id);
     let last = || state.deployments_of(&service.key).next().map(|one| one.id);
     state.revision(primary.or_else(last)?)
 }
 
-/// The launch type of what is deployed.
-pub(in super::super) fn launch_type<'a>(state: &'a State, service: &Service) -> &'a str {
-    let revision = revision(state, service);
-    revision.map_or(LAUNCH_TYPE_DEFAULT, |one| one.spec.launch_type.as_str())
+/// The launch type of what is deployed; before anything is, what the service's author said.
+pub(in super::super) fn launch_type<'a>(state: &'a State, service: &Service) -> Cow<'a, str> {
+    if let Some(revision) = revision(state, service) {
+        return Cow::Borrowed(&revision.spec.launch_type);
+    }
+    let said = service.document.object().remove("launchType");
+    let said = said.as_ref().and_then(Value::as_str);
+    Cow::Owned(said.unwrap_or(LAUNCH_TYPE_DEFAULT).to_owned())
 }
 
 /// `deploymentConfiguration` as given, with what holds where nothing was given.

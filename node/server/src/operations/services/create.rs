@@ -1,8 +1,10 @@
-//! CreateService: a service, checked whole, with its first deployment.
+//! CreateService: a service, checked whole, with its first deployment; under an EXTERNAL controller without one.
 
 use quorate_core::Command;
 use quorate_core::command::{NewDeployment, NewService};
-use quorate_core::documents::{Document, RevisionSpec, Scheduling, ServiceSpec, Tags, tags};
+use quorate_core::documents::{
+    Controller, Document, RevisionSpec, Scheduling, ServiceSpec, Tags, tags,
+};
 use quorate_core::ids::{DeploymentId, ServiceKey, ServiceName};
 use quorate_core::state::{Cluster, ServiceStatus, TaskDefinition};
 use serde::Deserialize;
@@ -12,11 +14,11 @@ use super::super::exception::Exception;
 use super::super::input::{Input, check_length};
 use super::super::strategy::{self, Launch};
 use super::super::{Intent, Outcome, Scene, beyond, clusters, definitions, refusals};
-use super::is_empty;
 use super::spec::{OF_REVISION, Wanted, refuse_unsupported_revision};
+use super::{external, is_empty};
 
 /// ECS: characters of a client token.
-const TOKEN_MAX: usize = 36;
+pub(super) const TOKEN_MAX: usize = 36;
 /// What is kept of a service beside its name and tags. ECS has no number for it; this is far above what its shapes hold.
 const DOCUMENT_MAX_BYTES: usize = 64 * 1024;
 
@@ -52,30 +54,51 @@ pub(in super::super) fn create(scene: &Scene<'_>, mut input: Input) -> Result<In
     if let Some(known) = known(scene, &key, fingerprint) {
         return Ok(known);
     }
-    let (of_service, mut of_revision) = split(input);
+    let (mut of_service, of_revision) = split(input);
     let spec = Wanted::read(&of_service)?.spec()?;
-    refuse_unsupported_revision(&of_revision)?;
-    if create.task_definition.is_empty() {
-        return Err(Exception::invalid_parameter(
-            "TaskDefinition can not be blank.",
-        ));
-    }
-    let definition = runnable(scene, &create.task_definition)?;
-    let is_asked = of_revision.contains_key("launchType");
-    let launch = launch(scene, cluster, &spec, &mut of_revision)?;
-    strategy::check_compatible(definition, &launch, is_asked)?;
-    let deploy = deployment(scene, definition, launch, &of_revision)?;
+    let deploy = match spec.controller {
+        Controller::Ecs => {
+            let definition = &create.task_definition;
+            Some(first(scene, cluster, &spec, definition, of_revision)?)
+        }
+        Controller::External => {
+            external::check_new(&of_revision)?;
+            of_service.extend(of_revision);
+            None
+        }
+    };
     Ok(Intent::Change(Command::CreateService(Box::new(
         NewService {
             key,
             document: document(&of_service)?,
             spec,
-            deploy: Some(deploy),
+            deploy,
             tags: create.tags,
             created_by: scene.caller.arn.clone(),
             fingerprint,
         },
     ))))
+}
+
+/// What a new service deploys.
+fn first(
+    scene: &Scene<'_>,
+    cluster: &Cluster,
+    spec: &ServiceSpec,
+    definition: &str,
+    mut of_revision: Map<String, Value>,
+) -> Result<NewDeployment, Exception> {
+    refuse_unsupported_revision(&of_revision)?;
+    if definition.is_empty() {
+        return Err(Exception::invalid_parameter(
+            "TaskDefinition can not be blank.",
+        ));
+    }
+    let definition = runnable(scene, definition)?;
+    let is_asked = of_revision.contains_key("launchType");
+    let launch = launch(scene, cluster, spec, &mut of_revision)?;
+    strategy::check_compatible(definition, &launch, is_asked)?;
+    deployment(scene, definition, launch, &of_revision)
 }
 
 /// The service that this request made before. What only the state can refuse, `apply` refuses.

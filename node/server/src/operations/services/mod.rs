@@ -1,8 +1,10 @@
-//! Services: how they are named, and what is done with them. What is deployed of them is in `rollouts`.
+//! Services: how they are named, and what is done with them and their task sets. What is deployed of them is in `rollouts`.
 
 mod create;
+mod external;
 mod read;
 mod spec;
+pub(super) mod task_sets;
 mod update;
 
 use quorate_core::Reply;

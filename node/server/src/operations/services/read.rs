@@ -85,7 +85,7 @@ pub(in super::super) fn list(scene: &Scene<'_>, input: Input) -> Result<Bytes, E
     let is = |wanted: &Option<String>, has: &str| wanted.as_deref().is_none_or(|w| w == has);
     let wanted = |service: &&Service| {
         service.status == ServiceStatus::Active
-            && is(&filter.launch_type, launch_type(scene.state, service))
+            && is(&filter.launch_type, &launch_type(scene.state, service))
             && is(
                 &filter.scheduling_strategy,
                 service.spec.scheduling.as_str(),

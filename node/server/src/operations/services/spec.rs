@@ -152,6 +152,7 @@ impl Wanted {
             Some("DAEMON") => Scheduling::Daemon,
             _ => Scheduling::Replica,
         };
+        let controller = self.controller(scheduling)?;
         let desired_count = self.desired(scheduling)?;
         let (constraints, strategies) = self.placement.of_service()?;
         if scheduling == Scheduling::Daemon && !strategies.is_empty() {
@@ -165,7 +166,7 @@ impl Wanted {
         let grace_s = self.health_check_grace_period_seconds.unwrap_or(0);
         let mut spec = ServiceSpec {
             scheduling,
-            controller: Controller::Ecs,
+            controller,
             desired_count,
             minimum_percent: number(
                 "minimumHealthyPercent",
@@ -203,6 +204,27 @@ impl Wanted {
         Ok(spec)
     }
 
+    /// Who deploys. ECS has no daemons of task sets, and neither breaker nor hooks where nothing is rolled out.
+    fn controller(&self, scheduling: Scheduling) -> Result<Controller, Exception> {
+        let controller = self.deployment_controller.as_ref();
+        if controller.is_none_or(|kind| kind.r#type != "EXTERNAL") {
+            return Ok(Controller::Ecs);
+        }
+        let configuration = &self.deployment_configuration;
+        let breaker = configuration.deployment_circuit_breaker.as_ref();
+        if scheduling == Scheduling::Daemon {
+            return Err(Exception::invalid_parameter(
+                "The DAEMON scheduling strategy is not supported with an EXTERNAL deployment controller.",
+            ));
+        }
+        if breaker.is_some_and(|one| one.enable) || !configuration.lifecycle_hooks.is_empty() {
+            return Err(Exception::invalid_parameter(
+                "DeploymentCircuitBreaker and lifecycle hooks can be configured only with ECS deployment controller.",
+            ));
+        }
+        Ok(Controller::External)
+    }
+
     fn desired(&self, scheduling: Scheduling) -> Result<u64, Exception> {
         match (scheduling, self.desired_count) {
             (Scheduling::Replica, Some(count)) => number("desiredCount", count, DESIRED_MAX),
@@ -225,8 +247,8 @@ impl Wanted {
         let is_rolling = matches!(configuration.strategy.as_deref(), None | Some("ROLLING"));
         let asked = [
             (
-                "A deploymentController other than ECS",
-                controller.is_some_and(|kind| kind.r#type != "ECS"),
+                "A deploymentController other than ECS and EXTERNAL",
+                controller.is_some_and(|kind| !matches!(kind.r#type.as_str(), "ECS" | "EXTERNAL")),
             ),
             ("A deployment strategy other than ROLLING", !is_rolling),
             (

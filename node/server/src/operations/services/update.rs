@@ -2,17 +2,17 @@
 
 use quorate_core::Command;
 use quorate_core::command::{NewDeployment, ServiceUpdate};
-use quorate_core::documents::Scheduling;
+use quorate_core::documents::{Controller, Scheduling};
 use quorate_core::state::{Cluster, Revision, Service, ServiceStatus};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::super::exception::{Exception, Kind};
 use super::super::input::Input;
-use super::super::{Intent, Scene, clusters, definitions, strategy};
+use super::super::{Intent, Scene, clusters, definitions, refusals, strategy};
 use super::create::{deployment, document, runnable};
 use super::spec::{OF_REVISION, Wanted, refuse_unsupported_revision};
-use super::{is_empty, named};
+use super::{external, is_empty, named};
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -38,9 +38,18 @@ pub(in super::super) fn update(scene: &Scene<'_>, mut input: Input) -> Result<In
     for member in ["cluster", "service", "forceNewDeployment"] {
         input.take(member);
     }
-    let deploy = deploys(scene, (cluster, service), &update, &mut input)?;
+    let deploy = match service.spec.controller {
+        Controller::Ecs => deploys(scene, (cluster, service), &update, &mut input)?,
+        Controller::External => {
+            external::check_update(&mut input, update.force_new_deployment)?;
+            None
+        }
+    };
     let of_service = merged(service, input.object());
     let mut spec = Wanted::read(&of_service)?.spec()?;
+    if spec.controller != service.spec.controller {
+        return Err(refusals::unsupported("Another deploymentController"));
+    }
     if spec.scheduling == Scheduling::Daemon {
         spec.desired_count = service.spec.desired_count;
     }

@@ -15,6 +15,7 @@ mod rollouts;
 mod services;
 mod speed;
 mod table;
+mod task_sets;
 mod tasks;
 
 use std::collections::BTreeMap;

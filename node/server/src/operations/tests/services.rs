@@ -134,6 +134,7 @@ fn what_can_not_work_yet_is_said_by_name_and_empty_lists_ask_for_nothing() {
         json!({"deploymentController": {"type": "CODE_DEPLOY"}}),
         json!({"deploymentConfiguration": {"strategy": "BLUE_GREEN"}}),
         json!({"deploymentConfiguration": {"alarms": {"enable": true, "rollback": true, "alarmNames": ["x"]}}}),
+        json!({"deploymentConfiguration": {"earlySuccessCriteria": {"enable": true, "healthyPercent": 100}}}),
         json!({"launchType": "MANAGED_INSTANCES"}),
     ];
     for more in asked {
