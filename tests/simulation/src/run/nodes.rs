@@ -104,6 +104,7 @@ impl Node {
             lost_after_ms: plan.lost_after_ms,
             stop_grace_ms: plan.lost_after_ms,
             stopped_kept_ms: plan.stopped_kept_ms,
+            ..Policy::default()
         };
         let clock = WallClock::new(0);
         let read = clock.clone();
