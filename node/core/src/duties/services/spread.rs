@@ -66,28 +66,22 @@ impl<'a> Spread<'a> {
     /// instance. What is no better off elsewhere then, no other of them would be.
     pub(super) fn candidates<'m>(&self, sight: &'m Sight<'a>) -> Vec<&'m Member<'a>> {
         let free = sight.members.iter().filter(|one| !one.is_protected);
-        let mut all: Vec<(Vec<u64>, &Member<'a>, &Instance)> = free
-            .filter_map(|one| {
-                let instance = sight.state.instance(&one.task.instance)?;
-                let counts = self.0.iter().map(|level| level.at(instance)).collect();
-                Some((counts, one, instance))
-            })
-            .filter(|(counts, ..): &(Vec<u64>, _, _)| counts.iter().any(|count| *count > 1))
-            .collect();
-        let rank = |(counts, one, _): &(Vec<u64>, &Member<'a>, _)| {
-            (counts.clone(), one.task.created_at, one.task.id)
-        };
-        all.sort_by_cached_key(|one| std::cmp::Reverse(rank(one)));
-        let mut met = BTreeSet::new();
-        all.retain(|(_, _, instance)| {
-            let shared = self.0.iter().filter(|level| level.over != Over::Instance);
-            met.insert(
-                shared
-                    .map(|level| level.place(instance))
-                    .collect::<Vec<_>>(),
-            )
+        let ranked = free.filter_map(|one| {
+            let instance = sight.state.instance(&one.task.instance)?;
+            let counts: Vec<u64> = self.0.iter().map(|level| level.at(instance)).collect();
+            let shares = counts.iter().any(|count| *count > 1);
+            let rank = (counts, one.task.created_at, one.task.id);
+            shares.then_some((rank, instance, one))
         });
-        all.into_iter().map(|(_, one, _)| one).collect()
+        let mut all: Vec<_> = ranked.collect();
+        all.sort_by(|(a, ..), (b, ..)| b.cmp(a));
+        let mut met = BTreeSet::new();
+        all.retain(|(_, instance, _)| {
+            let shared = self.0.iter().filter(|level| level.over != Over::Instance);
+            let places: Vec<Place<'_>> = shared.map(|level| level.place(instance)).collect();
+            met.insert(places)
+        });
+        all.into_iter().map(|(_, _, one)| one).collect()
     }
 
     /// Whether the service would be better spread with `member` on `to`: the first level that differs decides.

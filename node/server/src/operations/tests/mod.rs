@@ -256,7 +256,7 @@ impl Desk {
         self.ok("RegisterTaskDefinition", definition.clone())["taskDefinition"].clone()
     }
 
-    /// What the agent of instance 1 says of the only container of a task.
+    /// What the agent of its instance says of the only container of a task.
     fn observe(&mut self, task: TaskId, status: TaskStatus, exit_code: Option<i32>) {
         self.report(task, status, exit_code, None);
     }
@@ -298,10 +298,11 @@ impl Desk {
             stop_code: None,
             reason: String::new(),
         };
-        let instance = InstanceId::from_u128(1);
+        let instance = self.state.task(&task).unwrap().instance;
+        let session = self.state.instance(&instance).unwrap().session;
         self.apply(Command::Observe {
             instance,
-            session: session(1),
+            session,
             tasks: vec![seen],
         })
         .unwrap();
