@@ -1,10 +1,10 @@
 //! What is proposed, decided and answered: [`Command`] in, [`Reply`] or [`Rejection`] out, [`Change`]s for whoever watches.
 
+mod agent;
 mod capacity;
 mod service;
 mod task_set;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -16,12 +16,10 @@ use crate::ids::{
     ClusterName, ContainerId, DefinitionId, DeploymentId, Family, InstanceId, NodeId, ProviderName,
     RequestId, ServiceKey, SessionId, StoreId, TaskId, TaskSetKey,
 };
-use crate::state::{
-    ContainerStatus, Health, HostPort, InstanceVersion, PortBinding, PortRange, Resources,
-    StopCode, TaskStatus,
-};
+use crate::state::{HostPort, PortBinding, StopCode};
 use crate::time::Millis;
 
+pub use agent::{ContainerObserved, NewInstance, TaskObserved};
 pub use capacity::{NewProvider, NewWaiting, QueueStep, Wish};
 pub use service::{
     NewDeployment, NewEvent, NewService, ServiceStart, ServiceStep, ServiceStop, ServiceUpdate,
@@ -354,35 +352,6 @@ pub struct NewContainer {
     pub has_health_check: bool,
 }
 
-/// An agent's registration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewInstance {
-    /// The id it has, or the one it gets if it is new.
-    pub id: InstanceId,
-    /// Whether the agent says that it has been registered under `id` before.
-    pub returning: bool,
-    /// Its cluster.
-    pub cluster: ClusterName,
-    /// Made once by the agent; a repeated first registration finds its instance by it.
-    pub token: String,
-    /// This connection.
-    pub session: SessionId,
-    /// The node it is connected to.
-    pub node: NodeId,
-    /// What it has.
-    pub resources: Resources,
-    /// Where dynamic host ports are taken from.
-    pub dynamic_ports: PortRange,
-    /// What it is; the value is empty where there is none.
-    pub attributes: BTreeMap<String, String>,
-    /// Its tags.
-    pub tags: Tags,
-    /// Of agent and engine.
-    pub version: InstanceVersion,
-    /// Its host's name.
-    pub hostname: String,
-}
-
 /// A custom attribute of an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceAttribute {
@@ -392,49 +361,6 @@ pub struct InstanceAttribute {
     pub name: String,
     /// Its value; empty if it has none.
     pub value: String,
-}
-
-/// What an agent saw of a task.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaskObserved {
-    /// Which.
-    pub task: TaskId,
-    /// PENDING, RUNNING or STOPPED.
-    pub status: TaskStatus,
-    /// Its containers.
-    pub containers: Vec<ContainerObserved>,
-    /// First image pull began.
-    pub pull_started_at: Option<Millis>,
-    /// Last image pull ended.
-    pub pull_stopped_at: Option<Millis>,
-    /// Its containers ended.
-    pub execution_stopped_at: Option<Millis>,
-    /// Why it ended, where the agent knows.
-    pub stop_code: Option<StopCode>,
-    /// The same for people; empty if there is nothing to say.
-    pub reason: String,
-}
-
-/// What an agent saw of a container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContainerObserved {
-    /// Its name in the definition.
-    pub name: String,
-    /// PENDING, RUNNING or STOPPED.
-    pub status: ContainerStatus,
-    /// The engine's id for it; empty before it exists.
-    pub runtime_id: String,
-    /// How its process ended.
-    pub exit_code: Option<i32>,
-    /// Why, where there is more to say.
-    pub reason: String,
-    /// Digest of the image used; empty if unknown.
-    pub image_digest: String,
-    /// Where its ports really are; empty: where the control plane said.
-    pub bindings: Vec<PortBinding>,
-    /// What its health check says; absent where there is nothing to say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub health: Option<Health>,
 }
 
 /// What applying one entry came to.

@@ -5,13 +5,14 @@ use proptest::prelude::*;
 use quorate_core::documents::{
     DefinitionSpec, Document, Launch, Overrides, StrategyItem, check_strategy,
 };
-use quorate_core::ids::ClusterName;
+use quorate_core::ids::{ClusterName, ProviderName, TaskId};
 use quorate_core::placement::{Order, Rules, Tender, share};
-use quorate_core::{Command, Mint, Problem};
+use quorate_core::{Command, Heard, Mint, Policy, Problem, State, duties};
 
 use super::placement::need;
+use super::world::capacity::waits;
 use super::world::{crowd, entry, judge, next};
-use super::{config, later};
+use super::{config, later, world};
 
 fn strategy() -> impl Strategy<Value = Vec<StrategyItem>> {
     let item = (0_u64..5, 0_u64..4);
@@ -110,4 +111,40 @@ proptest! {
         prop_assert!(applied.outcomes[0].is_ok(), "{:?}", applied.outcomes);
         prop_assert_eq!(after.check(), []);
     }
+}
+
+/// More than one step takes: placed in order all the same, each once.
+#[test]
+fn a_long_queue_is_placed_step_by_step() {
+    let mut state = State::default();
+    next(&mut state, &world::beginning());
+    let fargate = ProviderName::fargate();
+    let ids: Vec<TaskId> = (1000..1120).rev().map(TaskId::from_u128).collect();
+    let waiting = ids.iter().map(|id| waits(*id, fargate.clone(), 0));
+    let queue = Command::QueueTasks {
+        token: None,
+        tasks: Vec::new(),
+        waiting: waiting.collect(),
+    };
+    let now = later(&state);
+    assert!(next(&mut state, &entry(now, 0, queue)).outcomes[0].is_ok());
+    let (mut mint, mut placed) = (Mint::new([7; 32]), Vec::new());
+    for number in 1..10 {
+        let owed = duties(
+            &state,
+            &Heard::default(),
+            &Policy::default(),
+            now,
+            &mut mint,
+        );
+        for command in owed {
+            if let Command::PlaceTasks(step) = &command {
+                assert!(step.tasks.len() <= 50, "{}", step.tasks.len());
+                placed.extend(step.tasks.iter().map(|task| task.id));
+            }
+            assert!(next(&mut state, &entry(now, number, command)).outcomes[0].is_ok());
+        }
+    }
+    assert_eq!(placed, ids);
+    assert_eq!(state.queues().count(), 0);
 }

@@ -9,7 +9,7 @@ use quorate_core::Command;
 use quorate_core::Millis;
 use quorate_core::command::{NewProvider, NewWaiting, QueueStep, Reservation, Wish};
 use quorate_core::documents::{Capacity, Document, ProviderSpec, StrategyItem};
-use quorate_core::ids::{ClusterName, ProviderName};
+use quorate_core::ids::{ClusterName, ProviderName, TaskId};
 
 use super::{cluster, container, definition, new_task, task};
 
@@ -58,29 +58,37 @@ fn capacity() -> impl Strategy<Value = Capacity> {
 fn waiting() -> impl Strategy<Value = NewWaiting> {
     let amount = select(vec![0_u64, 100, 900]);
     let parts = (task(), cluster(), definition(), provider(), amount);
-    parts.prop_map(
-        |(id, cluster, definition, provider, memory_mib)| NewWaiting {
-            id,
-            cluster,
-            wish: Wish {
-                definition,
-                provider,
-                group: "family:web".into(),
-                overrides: Document::default(),
-                constraints: Vec::new(),
-                strategies: Vec::new(),
-            },
-            reserved: Reservation {
-                memory_mib,
-                ..Reservation::default()
-            },
-            containers: vec![container(id, "a")],
-            started_by: String::new(),
-            tags: Vec::new(),
-            stop_timeout_ms: 30_000,
-            enable_execute_command: false,
+    parts.prop_map(|(id, cluster, definition, provider, memory_mib)| {
+        let mut waiting = waits(id, provider, memory_mib);
+        waiting.cluster = cluster;
+        waiting.wish.definition = definition;
+        waiting
+    })
+}
+
+/// A task of revision 1 of `web` that waits in the default cluster.
+pub(crate) fn waits(id: TaskId, provider: ProviderName, memory_mib: u64) -> NewWaiting {
+    NewWaiting {
+        id,
+        cluster: ClusterName::default_cluster(),
+        wish: Wish {
+            definition: "web:1".parse().unwrap(),
+            provider,
+            group: "family:web".into(),
+            overrides: Document::default(),
+            constraints: Vec::new(),
+            strategies: Vec::new(),
         },
-    )
+        reserved: Reservation {
+            memory_mib,
+            ..Reservation::default()
+        },
+        containers: vec![container(id, "a")],
+        started_by: String::new(),
+        tags: Vec::new(),
+        stop_timeout_ms: 30_000,
+        enable_execute_command: false,
+    }
 }
 
 fn step() -> impl Strategy<Value = QueueStep> {

@@ -238,6 +238,7 @@ pub(super) fn describe(scene: &Scene<'_>, input: Input) -> Result<Bytes, Excepti
         &describe.capacity_providers,
         DESCRIBED_MAX,
     )?;
+    describe.paging.check_at_most(PAGE)?;
     let cluster = describe.cluster.as_deref();
     let cluster = cluster
         .map(|text| clusters::existing(scene, Some(text)))

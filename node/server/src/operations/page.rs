@@ -49,6 +49,16 @@ impl Paging {
             })
     }
 
+    /// Refuses pages of more than `max` entries, where an operation has shorter ones than others.
+    pub(super) fn check_at_most(&self, max: usize) -> Result<(), Exception> {
+        if self.limit(max)? > max {
+            return Err(Exception::invalid_parameter(format!(
+                "maxResults must be between 1 and {max}."
+            )));
+        }
+        Ok(())
+    }
+
     /// The key behind which the page begins.
     fn after<K: FromStr>(&self) -> Result<Option<K>, Exception> {
         let Some(token) = self.next_token.as_deref().filter(|token| !token.is_empty()) else {

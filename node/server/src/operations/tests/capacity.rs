@@ -117,6 +117,8 @@ fn providers_are_described_by_name_by_cluster_and_in_pages() {
         some["failures"],
         json!([{"arn": missing, "reason": "MISSING"}, {"arn": "a b", "reason": "MISSING"}])
     );
+    let long = desk.refused("DescribeCapacityProviders", json!({"maxResults": 11}));
+    assert_eq!(long.1, "maxResults must be between 1 and 10.");
     let many: Vec<_> = (0..101).map(|number| number.to_string()).collect();
     let refused = desk.refused(
         "DescribeCapacityProviders",

@@ -136,7 +136,7 @@ fn a_loss_of_a_zone_is_told_of_with_its_time() {
 fn a_deployment_is_told_of_without_registering_anything() {
     let mut desk = with_service();
     let mut definition = web();
-    definition["containerDefinitions"][0]["memory"] = json!(500);
+    definition["containerDefinitions"][0]["memory"] = json!(300);
     let deploy =
         |definition: &Value| json!({"deploy": {"service": "web", "taskDefinition": definition}});
     let plan = desk.own("DescribePlan", deploy(&definition)).unwrap();
