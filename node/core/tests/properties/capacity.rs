@@ -125,6 +125,7 @@ fn a_long_queue_is_placed_step_by_step() {
         token: None,
         tasks: Vec::new(),
         waiting: waiting.collect(),
+        asked: None,
     };
     let now = later(&state);
     assert!(next(&mut state, &entry(now, 0, queue)).outcomes[0].is_ok());
