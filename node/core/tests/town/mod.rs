@@ -31,7 +31,7 @@ const TASK_MIB: u64 = 100;
 /// Zone, rack, and how many tasks it has room for.
 pub(crate) type Machine = (u8, u8, u64);
 
-pub(crate) fn machine() -> impl proptest::strategy::Strategy<Value = Machine> {
+pub(crate) fn machine() -> impl Strategy<Value = Machine> {
     (0_u8..3, 0_u8..3, 1_u64..8)
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Wanted {
     pub(crate) rebalances: bool,
 }
 
-pub(crate) fn wanted() -> impl proptest::strategy::Strategy<Value = Wanted> {
+pub(crate) fn wanted() -> impl Strategy<Value = Wanted> {
     const ZONE: (&str, &str) = ("spread", "attribute:ecs.availability-zone");
     const RACK: (&str, &str) = ("spread", "attribute:rack");
     const HOST: (&str, &str) = ("spread", "host");
