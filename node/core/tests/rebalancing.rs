@@ -17,7 +17,7 @@ proptest! {
         machines in proptest::collection::vec(machine(), 1..MACHINES_MAX),
         wanted in wanted(),
     ) {
-        let mut town = Town::new(&machines, &[wanted.clone()], Policy::default());
+        let mut town = Town::new(&machines, &[wanted], Policy::default());
         let planned = plan_moves(&town.state, &town.key(0), town.now);
         let moves = town.settle()?;
         // A task is moved once a level at most.

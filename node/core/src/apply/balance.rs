@@ -4,6 +4,7 @@ use super::Desk;
 use crate::command::Change;
 use crate::ids::{InstanceId, ServiceKey};
 use crate::state::{Instance, MOVES_WINDOW_MS, Moving, Service, Task};
+use crate::time::Millis;
 
 /// How long after an instance came the services that it could help look at it: instances that come together are seen together.
 const COMPANY_MS: u64 = 5_000;
@@ -20,7 +21,7 @@ impl Desk<'_> {
     pub(super) fn begin_move(&self, service: &mut Service, moving: Moving) {
         let balance = &mut service.balance;
         balance.moving = Some(moving);
-        let is_counted = |at: &crate::time::Millis| self.now.since_ms(*at) < MOVES_WINDOW_MS;
+        let is_counted = |at: &Millis| self.now.since_ms(*at) < MOVES_WINDOW_MS;
         balance.began_at.retain(is_counted);
         balance.began_at.push(self.now);
     }

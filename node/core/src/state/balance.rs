@@ -100,8 +100,12 @@ impl State {
             now.waits_for_place(),
         );
         if was != is {
-            was.map(|place| self.index.movers.remove_mut(&place));
-            is.map(|place| self.index.movers.insert_mut(place));
+            if let Some(place) = was {
+                self.index.movers.remove_mut(&place);
+            }
+            if let Some(place) = is {
+                self.index.movers.insert_mut(place);
+            }
         }
         let began = before.map(|before| &before.balance.began_at);
         if began != Some(&now.balance.began_at) {
