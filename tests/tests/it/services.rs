@@ -191,9 +191,11 @@ fn definition(image: &str) -> Value {
     json!({"family": "web", "networkMode": "bridge", "containerDefinitions": [container]})
 }
 
+/// Not moved about when a machine returns: here a task more or less means something.
 fn service(name: &str, definition: &str) -> Value {
     json!({
         "cluster": CLUSTER, "serviceName": name, "taskDefinition": definition, "desiredCount": DESIRED,
+        "availabilityZoneRebalancing": "DISABLED",
         "deploymentConfiguration": {
             "minimumHealthyPercent": MINIMUM_PERCENT, "maximumPercent": MAXIMUM_PERCENT,
             "deploymentCircuitBreaker": {"enable": true, "rollback": true},
