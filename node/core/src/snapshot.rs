@@ -110,7 +110,8 @@ pub fn write(state: &State, to: &mut impl Write) -> io::Result<()> {
     )?;
     table(to, state.providers.size(), state.providers())?;
     table(to, state.waiting.size(), state.waiting_tasks())?;
-    table(to, state.queues.size(), state.queues())
+    table(to, state.queues.size(), state.queues())?;
+    row(to, &state.lived)
 }
 
 fn events(state: &State) -> impl Iterator<Item = &ServiceEvent> {
@@ -154,6 +155,10 @@ pub fn read(from: &mut impl Read) -> Result<State, SnapshotError> {
         read_table(from, |one: CapacityProvider| state.put_provider(one))?;
         read_table(from, |task: WaitingTask| state.put_waiting(task))?;
         read_table(from, |queue: Queue| state.put_queue(queue))?;
+        state.lived = read_row(from)?;
+    } else {
+        // What is remembered of requests carries the log's time there.
+        state.lived = now;
     }
     Ok(state)
 }

@@ -27,6 +27,9 @@ use crate::time::Millis;
 
 /// How long a request id is remembered: longer than any caller goes on trying.
 pub(crate) const REQUEST_KEPT_MS: u64 = 10 * 60 * 1000;
+/// What one entry adds at most to the time that the state has lived through. A leader's clock may jump ahead by hours: its callers are still
+/// the same, and go on trying.
+const LIVED_PER_ENTRY_MS: u64 = 60_000;
 /// How long a client token is remembered: a day, as long as people retry by hand.
 pub(crate) const TOKEN_KEPT_MS: u64 = 24 * 60 * 60 * 1000;
 /// Forgetting costs something; each entry pays for a few more than it can add.
@@ -40,7 +43,9 @@ pub fn apply(state: &mut State, index: u64, entry: &Entry) -> Applied {
         state.applied_index
     );
     state.applied_index = index;
+    let passed_ms = entry.at.since_ms(state.now);
     state.now = state.now.max(entry.at);
+    state.lived = state.lived.plus_ms(passed_ms.min(LIVED_PER_ENTRY_MS));
     let mut desk = Desk {
         now: state.now,
         index,
@@ -49,7 +54,7 @@ pub fn apply(state: &mut State, index: u64, entry: &Entry) -> Applied {
     };
     let outcomes = entry.items.iter().map(|item| desk.take(item)).collect();
     let changes = desk.changes.into_iter().collect();
-    state.drop_requests(state.now.minus_ms(REQUEST_KEPT_MS), FORGET_PER_ENTRY);
+    state.drop_requests(state.lived.minus_ms(REQUEST_KEPT_MS), FORGET_PER_ENTRY);
     state.drop_tokens(state.now.minus_ms(TOKEN_KEPT_MS), FORGET_PER_ENTRY);
     Applied { outcomes, changes }
 }
@@ -88,7 +93,7 @@ impl Desk<'_> {
             self.state.put_request(
                 item.request,
                 Remembered {
-                    at: self.now,
+                    at: self.state.lived,
                     reply: reply.clone(),
                 },
             );

@@ -62,6 +62,8 @@ type Set<K> = RedBlackTreeSetSync<K>;
 pub struct State {
     pub(crate) applied_index: u64,
     pub(crate) now: Millis,
+    /// Like `now`, but a clock that jumps ahead counts little: how much of its time the state has lived through.
+    pub(crate) lived: Millis,
     pub(crate) clusters: Map<ClusterName, Arc<Cluster>>,
     pub(crate) families: Map<Family, FamilyRecord>,
     pub(crate) definitions: Map<DefinitionId, Arc<TaskDefinition>>,
@@ -128,7 +130,7 @@ pub struct TokenRecord {
 /// A request that was carried out, and its reply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remembered {
-    /// When.
+    /// How much time the state had lived through.
     pub at: Millis,
     /// What was replied.
     pub reply: Reply,
