@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use quorate_bugs::{Bug, is_seeded};
+
 use super::expression::{Expression, Facts};
 use super::problem::{Candidate, Need, Problem};
 use super::rules::Constraint;
@@ -72,7 +74,7 @@ pub(super) fn has_room(problem: &Problem<'_>, candidate: &Candidate<'_>) -> bool
 
 fn check_agent(candidate: &Candidate<'_>) -> Result<(), Refusal> {
     let instance = candidate.instance;
-    if instance.status != InstanceStatus::Active {
+    if instance.status != InstanceStatus::Active && !is_seeded(Bug::DrainedTakesTasks) {
         return Err(Refusal::NotActive);
     }
     if !instance.connected {
