@@ -61,6 +61,14 @@ bugs! {
     OlderSessionObeyed = "older-session-obeyed",
     /// An agent leaves running what the control plane has given up.
     GivenUpRunsOn = "given-up-runs-on",
+    /// A service stops what it decided to stop, whatever it has lost meanwhile.
+    LossesOverlooked = "losses-overlooked",
+    /// What was decided about a service is carried out, whatever was carried out meanwhile.
+    StepsNotCounted = "steps-not-counted",
+    /// A task of a service counts as healthy as soon as it is there.
+    HealthyFromStart = "healthy-from-start",
+    /// An instance that is drained still gets tasks.
+    DrainedTakesTasks = "drained-takes-tasks",
 }
 
 #[cfg(feature = "seeded")]

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use quorate_bugs::{Bug, is_seeded};
+
 use super::expression::{Expression, Facts};
 use super::pool::Pool;
 use super::problem::{Candidate, Need, Problem};
@@ -92,7 +94,7 @@ fn check_pool(problem: &Problem<'_>, candidate: &Candidate<'_>) -> Result<(), Re
 
 fn check_agent(candidate: &Candidate<'_>) -> Result<(), Refusal> {
     let instance = candidate.instance;
-    if instance.status != InstanceStatus::Active {
+    if instance.status != InstanceStatus::Active && !is_seeded(Bug::DrainedTakesTasks) {
         return Err(Refusal::NotActive);
     }
     if !instance.connected {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use quorate_bugs::{Bug, is_seeded};
 use serde::{Deserialize, Serialize};
 
 use super::resources::{PortRange, Resources};
@@ -135,7 +136,9 @@ impl Instance {
     /// Whether new tasks may be placed on it at all.
     #[must_use]
     pub fn takes_tasks(&self) -> bool {
-        self.status == InstanceStatus::Active && self.connected && !self.is_overcommitted
+        let is_in_service = self.status == InstanceStatus::Active
+            || self.status == InstanceStatus::Draining && is_seeded(Bug::DrainedTakesTasks);
+        is_in_service && self.connected && !self.is_overcommitted
     }
 
     /// Whether its tasks hold more than it has.

@@ -53,6 +53,9 @@ struct Arguments {
     /// Worlds of 3 nodes, 3 agents and 4 clients only: the size by which speed is measured.
     #[arg(long)]
     usual: bool,
+    /// Have services in every world, or in none; otherwise the seed says so.
+    #[arg(long, value_name = "true|false")]
+    services: Option<bool>,
     /// Run a plan from a file instead of drawing one from a seed.
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
@@ -117,10 +120,15 @@ fn command(arguments: &Arguments) -> Result<bool> {
 
 impl Arguments {
     fn draw(&self, seed: u64) -> Plan {
-        if self.usual {
+        let drawn = if self.usual {
             Plan::draw_usual(seed)
         } else {
             Plan::draw(seed)
+        };
+        match self.services {
+            Some(true) => drawn.with_services(),
+            Some(false) => drawn.without_services(),
+            None => drawn,
         }
     }
 
@@ -158,9 +166,16 @@ fn regressions() -> Result<Vec<Plan>> {
     let lines = REGRESSIONS.lines().map(str::trim);
     let plans = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
     plans
-        .map(|line| match line.parse() {
-            Ok(seed) => Ok(Plan::draw(seed)),
-            Err(_) => serde_json::from_str(line).with_context(|| format!("read regression {line}")),
-        })
+        .map(|line| regression(line).with_context(|| format!("read regression {line}")))
         .collect()
+}
+
+/// A seed, one that failed when no world had services, or a plan.
+fn regression(line: &str) -> Result<Plan> {
+    let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
+    match (first.parse(), rest) {
+        (Ok(seed), "") => Ok(Plan::draw(seed)),
+        (Ok(seed), "without services") => Ok(Plan::draw(seed).without_services()),
+        _ => Ok(serde_json::from_str(line)?),
+    }
 }

@@ -73,6 +73,9 @@ impl Arguments {
             child::run(plan, self.bug.as_deref(), Some(&path))?;
         }
         let mut like = if self.usual { " --usual" } else { "" }.to_owned();
+        if let Some(services) = self.services {
+            like.push_str(&format!(" --services {services}"));
+        }
         if let Some(bug) = &self.bug {
             like.push_str(&format!(" --bug {bug}"));
         }

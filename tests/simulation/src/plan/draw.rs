@@ -6,7 +6,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 
 use super::{Fault, Plan, Target, What};
-use crate::workload::Mix;
+use crate::workload::{Mix, ServiceMix};
 use crate::world::Place;
 use crate::world::network::Weather;
 
@@ -14,6 +14,10 @@ use crate::world::network::Weather;
 const SAFETY_MS: u64 = 45_000;
 /// Elections, agents that come back, tasks that are stopped: all of it fits well into this. A run ends as soon as it rests.
 const LIVENESS_MS: u64 = 40_000;
+/// The same with services: tasks that are healthy after 40 seconds, one after the other, and gaps between starts that fail.
+const LIVENESS_WITH_SERVICES_MS: u64 = 400_000;
+/// Services are drawn from a stream of their own, so that a world without them is what it was before there were any.
+const STREAM_OF_SERVICES: u64 = 0x0073_6572_7669_6365;
 /// No fault begins earlier: a cluster that never began shows little.
 const FIRST_FAULT_MS: u64 = 1_500;
 
@@ -32,6 +36,10 @@ impl Plan {
     /// The plan that follows from a seed.
     #[must_use]
     pub fn draw(seed: u64) -> Self {
+        Self::draw_world(seed).draw_services()
+    }
+
+    fn draw_world(seed: u64) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
         let size = Size {
             nodes: *[1, 3, 3, 3, 3, 3, 5]
@@ -52,7 +60,32 @@ impl Plan {
             hosts: 3,
             clients: 4,
         };
-        Self::draw_sized(seed, size, &mut rng)
+        Self::draw_sized(seed, size, &mut rng).draw_services()
+    }
+
+    /// Half of all worlds have services.
+    fn draw_services(self) -> Self {
+        if services_of(self.seed).0 {
+            self.with_services()
+        } else {
+            self
+        }
+    }
+
+    /// The same world with services, whatever its seed says.
+    #[must_use]
+    pub fn with_services(mut self) -> Self {
+        self.mix.services = Some(services_of(self.seed).1);
+        self.liveness_ms = LIVENESS_WITH_SERVICES_MS;
+        self
+    }
+
+    /// The same world without services, whatever its seed says.
+    #[must_use]
+    pub fn without_services(mut self) -> Self {
+        self.mix.services = None;
+        self.liveness_ms = LIVENESS_MS;
+        self
     }
 
     fn draw_sized(seed: u64, size: Size, rng: &mut SmallRng) -> Self {
@@ -81,6 +114,12 @@ impl Plan {
         plan.faults = Drawing { size, rng }.faults(plan.safety_ms);
         plan
     }
+}
+
+/// Whether the world of a seed has services, and what clients do with them if it has.
+fn services_of(seed: u64) -> (bool, ServiceMix) {
+    let mut rng = SmallRng::seed_from_u64(seed ^ STREAM_OF_SERVICES);
+    (rng.random_bool(0.5), ServiceMix::draw(&mut rng))
 }
 
 fn draw_weather(rng: &mut SmallRng) -> Weather {
@@ -213,5 +252,30 @@ impl Drawing<'_> {
             lost_permille: self.rng.random_range(0..=400),
             twice_permille: self.rng.random_range(0..=300),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_take_nothing_from_what_else_is_drawn() {
+        for seed in 1..=50 {
+            let text = |plan: Plan| serde_json::to_string(&plan).expect("a plan is JSON");
+            let without = text(Plan::draw(seed).without_services());
+            assert_eq!(without, text(Plan::draw_world(seed)));
+            assert_eq!(
+                without,
+                text(Plan::draw(seed).with_services().without_services())
+            );
+        }
+    }
+
+    #[test]
+    fn about_half_of_all_worlds_have_services() {
+        let with = |seed: &u64| Plan::draw(*seed).mix.services.is_some();
+        let count = (1..=400).filter(with).count();
+        assert!((150..250).contains(&count), "{count}");
     }
 }

@@ -6,6 +6,7 @@ use quorate_core::State;
 use quorate_core::ids::NodeId;
 use quorate_core::state::{DesiredStatus, Instance, InstanceStatus, Task, TaskStatus};
 
+use super::supply::{comes_and_goes, lacking};
 use super::truth::Truth;
 use super::{NodeView, Promise, Scene, Seen, Timeline};
 
@@ -36,6 +37,7 @@ pub(super) fn unrest(
     let state = timeline.newest()?;
     disagreement(timeline, views)
         .or_else(|| state.tasks().find_map(|task| restless(state, task)))
+        .or_else(|| state.services().find_map(|one| lacking(state, one)))
         .or_else(|| truth.hosts().find_map(|host| unconnected(state, host)))
         .or_else(|| unreported(state, truth))
 }
@@ -74,7 +76,7 @@ fn disagreement(timeline: &Timeline, views: &BTreeMap<NodeId, NodeView>) -> Opti
 }
 
 fn restless(state: &State, task: &Task) -> Option<String> {
-    if task.last == TaskStatus::Stopped {
+    if task.last == TaskStatus::Stopped || comes_and_goes(state, task) {
         return None;
     }
     let last = task.last.as_str();
@@ -121,6 +123,9 @@ fn unreported(state: &State, truth: &Truth) -> Option<String> {
             return None;
         }
         let task = state.task(&container.task);
+        if task.is_some_and(|task| comes_and_goes(state, task)) {
+            return None;
+        }
         let is_live = task.is_some_and(|task| task.last != TaskStatus::Stopped);
         match container.ended {
             None if !is_live => Some(format!(
@@ -149,23 +154,13 @@ fn unreported(state: &State, truth: &Truth) -> Option<String> {
 mod tests {
     use super::super::tests::stage::{Stage, view};
     use super::*;
-    use crate::history::What;
 
     fn peace() -> Stage {
-        let mut stage = Stage::judging("I7 convergence");
-        stage.event(What::AgentUp { host: 0 });
-        stage.event(What::Healed);
-        stage
+        Stage::at_peace("I7 convergence")
     }
 
-    fn end(mut stage: Stage) -> Stage {
-        for node in 1..=3 {
-            stage.show(node);
-            stage.status(view(node, stage.index()));
-        }
-        stage.wait_s(30);
-        stage.end();
-        stage
+    fn end(stage: Stage) -> Stage {
+        stage.end_in_peace()
     }
 
     #[test]

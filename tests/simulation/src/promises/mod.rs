@@ -4,14 +4,19 @@
 //! nodes about themselves, containers as they really are. It knows no network, no disk and no fault, so that real runs can be judged too.
 
 mod assignment;
+mod bounds;
 mod claims;
 mod contact;
 mod convergence;
+mod decided;
 mod durability;
 mod election;
 mod lease;
 mod linear;
+mod lives;
+mod members;
 mod order;
+mod placement;
 mod reads;
 mod replicas;
 mod reports;
@@ -19,6 +24,7 @@ mod resources;
 mod restore;
 mod revisions;
 mod status;
+mod supply;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -76,6 +76,7 @@ fn look_at_instance(instance: &Instance, tasks: &[&Task], index: u64, scene: &mu
     for task in tasks {
         sum.cpu_units += task.reserved.cpu_units;
         sum.memory_mib += task.reserved.memory_mib;
+        sum.gpus += task.reserved.gpus;
         for port in &task.reserved.ports {
             if !sum.ports.insert(*port) {
                 scene.broken(
@@ -93,7 +94,10 @@ fn look_at_instance(instance: &Instance, tasks: &[&Task], index: u64, scene: &mu
         scene.broken(None, text);
     }
     let registered = &instance.registered;
-    let too_much = sum.cpu_units > registered.cpu_units || sum.memory_mib > registered.memory_mib;
+    let too_much = sum.cpu_units > registered.cpu_units
+        || sum.memory_mib > registered.memory_mib
+        || sum.gpus > registered.gpus
+        || !sum.ports.is_disjoint(&registered.ports);
     if too_much && !instance.is_overcommitted {
         scene.broken(
             None,

@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use super::Promise;
 use super::assignment::Assignment;
+use super::bounds::Bounds;
 use super::contact::Contact;
 use super::convergence::Convergence;
 use super::durability::Durability;
 use super::election::Election;
 use super::lease::Lease;
 use super::linear::Linear;
+use super::lives::Lives;
+use super::members::Members;
 use super::order::Order;
+use super::placement::Placed;
 use super::reads::Reads;
 use super::replicas::Replicas;
 use super::reports::Reports;
@@ -88,7 +92,12 @@ rows! {
     "I5 assignment", |_| Assignment::default(),
     "A task is assigned once, to one instance, for its whole life, and only that instance runs it, by that assignment",
     "ECS, task lifecycle: a task is never moved, its replacement is another task; design: fencing index",
-    "Services and their slots, which are not there yet";
+    "Which service a task is of: the half below has it";
+
+    "I5 members", |_| Members,
+    "A task is of one service and one of its deployments, for life, and runs what that deployment brought",
+    "ECS, services and service revisions: a task belongs to the deployment that started it",
+    "Tasks that outlive their revision, which is kept as long as anything needs it";
 
     "I6 twins", |_| Twins::default(),
     "A container of a task starts once: never a second one beside it, nor one after it",
@@ -96,9 +105,9 @@ rows! {
     "Copies of a machine, which run what the original runs until one of them is told; what a client asked for twice without a token";
 
     "I7 convergence", |_| Convergence,
-    "When nothing is broken any more, all nodes agree, no task waits or lingers, and what runs is what should",
-    "ECS, task lifecycle; Kubernetes, controllers: the observed becomes the desired",
-    "How long it takes, beyond what the run allows";
+    "When nothing is broken any more, all nodes agree, no task waits or lingers, what runs is what should, and services have what they want",
+    "ECS, task lifecycle and service scheduler: steady state; Kubernetes, controllers: the observed becomes the desired",
+    "How long it takes, beyond what the run allows; services that wait for room, hooks, protection, percentages, or for tasks that do not live";
 
     "I8 status", |_| Forward,
     "Statuses, versions and times go forward only; how a task or container ended is said once",
@@ -110,10 +119,25 @@ rows! {
     "ECS, DescribeTasks: what an agent reports is what happened",
     "Reasons and times; containers that never started";
 
+    "I8 services", |_| Lives,
+    "Services and their deployments go forward only; one that is INACTIVE has no tasks and no deployments",
+    "ECS, DeleteService and service deployments: status",
+    "What is said in events";
+
     "I9 restore", |_| Restore,
     "A state that is written as a snapshot and read back is the same; a node that restarts shows what was there before",
     "Raft paper, 7 (log compaction)",
     "The bytes: equal states have equal bytes by a property of quorate-core";
+
+    "I10 bounds", |_| Bounds::default(),
+    "No decision of the scheduler leaves fewer healthy tasks than the minimum, more tasks than the maximum, or more of a deployment than are wanted",
+    "ECS, deployment configuration: ceil of minimumHealthyPercent, floor of maximumPercent; a lost task is replaced once",
+    "Steps of several entries in which an author had a say; what became healthy, or well again, between a decision and its being carried out";
+
+    "I11 placement", |_| Placed,
+    "A service's task starts on an ACTIVE, connected instance for which its constraints hold; a DAEMON's where none that is as new and well is",
+    "ECS, task placement: constraints, attributes, container instance draining, DAEMON",
+    "Which of the instances that may be chosen is; tasks that clients place by StartTask";
 
     "I11 resources", |_| Held,
     "What tasks hold of an instance is counted exactly and fits; a host port is held once; State::check finds nothing",
@@ -159,7 +183,8 @@ mod tests {
             .filter_map(|row| row.name.split(' ').next())
             .collect();
         let wanted = [
-            "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I11", "I12", "I13", "I15", "I16",
+            "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12", "I13",
+            "I15", "I16",
         ];
         assert_eq!(numbers, BTreeSet::from(wanted));
         let names: BTreeSet<&str> = TABLE.iter().map(|row| row.name).collect();

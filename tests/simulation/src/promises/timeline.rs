@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use quorate_core::State;
-use quorate_core::ids::{ClusterName, DefinitionId, InstanceId, NodeId, TaskId};
+use quorate_core::ids::{ClusterName, DefinitionId, InstanceId, NodeId, ServiceKey, TaskId};
 
 /// All states seen so far. States are persistent, so that keeping them all costs what changed between them.
 #[derive(Default)]
@@ -111,6 +111,8 @@ pub struct Touched {
     pub instances: BTreeSet<InstanceId>,
     /// By id.
     pub tasks: BTreeSet<TaskId>,
+    /// By cluster and name.
+    pub services: BTreeSet<ServiceKey>,
 }
 
 impl Touched {
@@ -123,6 +125,7 @@ impl Touched {
             definitions: differ(before.definitions(), after.definitions(), |one| &one.id),
             instances: differ(before.instances(), after.instances(), |one| &one.id),
             tasks: differ(before.tasks(), after.tasks(), |one| &one.id),
+            services: differ(before.services(), after.services(), |one| &one.key),
         }
     }
 
@@ -131,6 +134,7 @@ impl Touched {
         self.definitions.extend(other.definitions.iter().cloned());
         self.instances.extend(&other.instances);
         self.tasks.extend(&other.tasks);
+        self.services.extend(other.services.iter().cloned());
     }
 
     /// The first of them that is not the same in both states, in words.
@@ -149,6 +153,10 @@ impl Touched {
             .iter()
             .find(|id| one.instance(id) != other.instance(id));
         let task = self.tasks.iter().find(|id| one.task(id) != other.task(id));
+        let service = self
+            .services
+            .iter()
+            .find(|key| one.service(key) != other.service(key));
         let said =
             |what: &str, one: String, other: String| format!("{what}: {one} here, {other} there");
         cluster
@@ -182,6 +190,15 @@ impl Touched {
                         "task",
                         format!("{:?}", one.task(id)),
                         format!("{:?}", other.task(id)),
+                    )
+                })
+            })
+            .or_else(|| {
+                service.map(|key| {
+                    said(
+                        "service",
+                        format!("{:?}", one.service(key)),
+                        format!("{:?}", other.service(key)),
                     )
                 })
             })

@@ -78,15 +78,29 @@ impl Client {
     async fn next(&mut self, stop: &CancellationToken) {
         self.wishes += 1;
         let mark = format!("w{}-{}", self.number, self.wishes);
-        let kind = self.mix.kind(&mut self.rng);
-        let mut wishing = Wishing {
+        if let Some(wish) = self.wish(&mark) {
+            self.pursue(wish, &mark, stop).await;
+        }
+    }
+
+    /// The next wish: about services now and then, in a world that has them.
+    fn wish(&mut self, mark: &str) -> Option<Wish> {
+        let services = self.mix.services.as_ref();
+        let services = services.filter(|one| self.rng.random_ratio(1, one.one_in.max(1)));
+        let Some(services) = services else {
+            let kind = self.mix.kind(&mut self.rng);
+            return self.wishing(mark).make(kind);
+        };
+        let kind = services.kind(&mut self.rng);
+        self.wishing(mark).make_of_services(kind)
+    }
+
+    fn wishing<'a>(&'a mut self, mark: &'a str) -> Wishing<'a> {
+        Wishing {
             mix: &self.mix,
             rng: &mut self.rng,
             known: &self.known,
-            mark: &mark,
-        };
-        if let Some(wish) = wishing.make(kind) {
-            self.pursue(wish, &mark, stop).await;
+            mark,
         }
     }
 

@@ -18,6 +18,14 @@ pub(super) struct Known {
     pub(super) definitions: Memory<String>,
     /// Cluster and id.
     pub(super) instances: Memory<(String, String)>,
+    /// Cluster and name.
+    pub(super) services: Memory<(String, String)>,
+    /// ARNs of service deployments.
+    pub(super) deployments: Memory<String>,
+    /// ARNs of service revisions.
+    pub(super) revisions: Memory<String>,
+    /// Hooks at which a service deployment waits: its ARN and the hook's id.
+    pub(super) hooks: Memory<(String, String)>,
     /// RunTasks with a token, as they were sent.
     pub(super) tokens: Memory<Value>,
 }
@@ -90,6 +98,32 @@ impl Known {
         if let Some(arn) = output["taskDefinition"]["taskDefinitionArn"].as_str() {
             self.definitions.add(last_part(arn));
         }
+        for id in parts(list("serviceArns")) {
+            self.services.add((cluster.to_owned(), id));
+        }
+        if let Some(arn) = output["service"]["serviceArn"].as_str() {
+            self.services.add((cluster.to_owned(), last_part(arn)));
+        }
+        for deployment in list("serviceDeployments") {
+            self.learn_deployment(&deployment);
+        }
+    }
+
+    fn learn_deployment(&mut self, deployment: &Value) {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let Some(arn) = text(&deployment["serviceDeploymentArn"]) else {
+            return;
+        };
+        let hooks = deployment["lifecycleHookDetails"].as_array();
+        let waiting = hooks.into_iter().flatten();
+        let waiting = waiting.filter(|hook| hook["status"] == "AWAITING_ACTION");
+        for id in waiting.filter_map(|hook| text(&hook["hookId"])) {
+            self.hooks.add((arn.clone(), id));
+        }
+        if let Some(revision) = text(&deployment["targetServiceRevision"]["arn"]) {
+            self.revisions.add(revision);
+        }
+        self.deployments.add(arn);
     }
 }
 

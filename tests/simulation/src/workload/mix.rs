@@ -6,6 +6,7 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 use serde::{Deserialize, Serialize};
 
+use super::service_mix::ServiceMix;
 use super::wish::Kind;
 
 /// One in so many wishes follows the last at once.
@@ -33,6 +34,9 @@ pub struct Mix {
     pub weights: Vec<(Kind, u32)>,
     /// The images of containers; an image is what a container does.
     pub images: Vec<String>,
+    /// What they do with services; a world may be without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub services: Option<ServiceMix>,
 }
 
 impl Mix {
@@ -66,6 +70,7 @@ impl Mix {
             count: rng.random_range(1..=4),
             weights: weights(rng),
             images,
+            services: None,
         }
     }
 

@@ -8,8 +8,11 @@ mod client;
 mod known;
 mod look;
 mod mix;
+mod service_mix;
+mod service_wish;
 mod wish;
 
 pub use client::client;
 pub use look::last_look;
 pub use mix::Mix;
+pub use service_mix::ServiceMix;

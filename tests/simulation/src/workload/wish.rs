@@ -11,7 +11,7 @@ use super::mix::{Mix, pick};
 use crate::promises::ATTEMPT;
 
 /// Tasks or instances named in one call.
-const NAMED_MOST: usize = 4;
+pub(super) const NAMED_MOST: usize = 4;
 
 /// What a client can wish for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,7 +167,7 @@ impl Wishing<'_> {
     }
 
     /// Mostly the default cluster, where the instances are.
-    fn cluster(&mut self) -> String {
+    pub(super) fn cluster(&mut self) -> String {
         let default = ClusterName::default_cluster();
         match self.rng.random_range(0..self.mix.clusters + 3) {
             number if number < self.mix.clusters => format!("c{number}"),
@@ -188,7 +188,7 @@ impl Wishing<'_> {
     }
 
     /// A family, or one of its revisions.
-    fn usable(&mut self) -> String {
+    pub(super) fn usable(&mut self) -> String {
         let family = self.family();
         let exact = self
             .rng

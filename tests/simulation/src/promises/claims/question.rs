@@ -214,6 +214,12 @@ fn task_ids(state: &State, cluster: &str, filter: &Value) -> Value {
     if on.is_some_and(|id| !is_known(id)) {
         return json!({ "error": "InvalidParameterException" });
     }
+    let service = filter["serviceName"].as_str();
+    let service = service.map(|name| format!("{cluster}/{}", last_part(name)));
+    let is_there = |key: &String| state.services().any(|one| one.key.to_string() == *key);
+    if service.as_ref().is_some_and(|key| !is_there(key)) {
+        return json!({ "error": "ServiceNotFoundException" });
+    }
     let is = |member: &str, have: &str| filter[member].as_str().is_none_or(|wanted| wanted == have);
     let desired = filter["desiredStatus"].as_str().unwrap_or("RUNNING");
     let wanted = state.tasks().filter(|task| {
@@ -222,6 +228,10 @@ fn task_ids(state: &State, cluster: &str, filter: &Value) -> Value {
             && is("family", task.definition.family.as_str())
             && is("startedBy", &task.started_by)
             && on.is_none_or(|id| task.instance.to_string() == id)
+            && service.as_ref().is_none_or(|key| {
+                let own = task.service_key();
+                own.is_some_and(|own| own.to_string() == *key)
+            })
     });
     listed(
         wanted.map(|task| task.id.to_string()).collect(),

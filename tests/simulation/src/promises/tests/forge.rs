@@ -16,9 +16,10 @@ pub(in super::super) enum Table {
     Nodes,
     Tokens,
     Requests,
+    Services,
 }
 
-const TABLES: [Table; 8] = [
+const TABLES: [Table; 9] = [
     Table::Clusters,
     Table::Families,
     Table::Definitions,
@@ -27,6 +28,7 @@ const TABLES: [Table; 8] = [
     Table::Nodes,
     Table::Tokens,
     Table::Requests,
+    Table::Services,
 ];
 
 /// The state at index `at`, with the rows of one table as `change` leaves them; a row it says no to is left out.

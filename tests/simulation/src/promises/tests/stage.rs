@@ -1,6 +1,8 @@
 //! A small stage: one cluster, one definition, one instance on host 0, states made by the real `apply`, and a watch that judges by one promise.
 #![allow(clippy::unwrap_used)]
 
+mod services;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +62,25 @@ impl Stage {
         stage.register_instance(1, 1);
         stage.show(1);
         stage
+    }
+
+    /// The same when faults are over; an agent runs on host 0.
+    pub(in super::super) fn at_peace(name: &str) -> Self {
+        let mut stage = Self::judging(name);
+        stage.event(What::AgentUp { host: 0 });
+        stage.event(What::Healed);
+        stage
+    }
+
+    /// Three nodes show what there is, and a while later the run is over.
+    pub(in super::super) fn end_in_peace(mut self) -> Self {
+        for node in 1..=3 {
+            self.show(node);
+            self.status(view(node, self.index()));
+        }
+        self.wait_s(30);
+        self.end();
+        self
     }
 
     pub(in super::super) fn state(&self) -> Arc<State> {
