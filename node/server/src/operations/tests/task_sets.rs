@@ -103,6 +103,8 @@ fn the_parameters_of_the_primary_task_set_are_the_services() {
         (before.get("taskDefinition"), &before["launchType"]),
         (None, &json!("EXTERNAL"))
     );
+    let fargate = json!({"cluster": "default", "capacityProviders": ["FARGATE"], "defaultCapacityProviderStrategy": []});
+    desk.ok("PutClusterCapacityProviders", fargate);
     let blue = create(&mut desk, json!({"launchType": "EC2"}));
     desk.register(&web());
     let green = create(&mut desk, json!({"launchType": "FARGATE"}));
@@ -289,12 +291,13 @@ fn what_is_not_there_or_can_not_work_is_refused_by_name() {
         balancers,
         json!({"serviceRegistries": [{"registryArn": "x"}]}),
         json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["x"]}}}),
-        json!({"capacityProviderStrategy": [{"capacityProvider": "x"}]}),
         json!({"platformVersion": "1.4.0"}),
     ] {
         let (kind, text) = refused(more);
         assert_eq!(kind, Refused::UnsupportedFeature, "{text}");
     }
+    let strategy = json!({"capacityProviderStrategy": [{"capacityProvider": "x"}]});
+    assert_eq!(refused(strategy).0, Refused::InvalidParameter);
     let set = json!({"primaryTaskSet": "ecs-svc/7"});
     let (kind, text) = desk.refused("UpdateServicePrimaryTaskSet", named(set));
     assert_eq!(kind, Refused::TaskSetNotFound);
