@@ -195,7 +195,9 @@ impl<'a> Supply<'a> {
         let is_daemon = self.service.spec.scheduling == Scheduling::Daemon;
         let mut here = self.live.iter().filter(|one| one.instance == instance.id);
         let is_served = here.clone().any(|task| self.is_wanted(task));
-        instance.takes_tasks()
+        instance.status == InstanceStatus::Active
+            && instance.connected
+            && !instance.is_overcommitted
             && instance.cpu_units_free() >= launch.cpu_reserved()
             && instance.memory_mib_free() >= launch.memory_reserved()
             && instance.gpus_free() >= launch.gpus_reserved()
