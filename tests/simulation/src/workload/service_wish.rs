@@ -142,7 +142,7 @@ impl Wishing<'_> {
     }
 
     /// What a service runs: mostly something that serves, now and then anything.
-    fn to_serve(&mut self, mix: &ServiceMix) -> String {
+    fn served_definition(&mut self, mix: &ServiceMix) -> String {
         if self.rng.random_ratio(1, 8) {
             self.usable()
         } else {
@@ -154,7 +154,7 @@ impl Wishing<'_> {
         let mut body = json!({
             "cluster": self.cluster(),
             "serviceName": format!("s{}", self.rng.random_range(0..mix.names.max(1))),
-            "taskDefinition": self.to_serve(mix),
+            "taskDefinition": self.served_definition(mix),
             "deploymentConfiguration": self.configuration(mix),
             "healthCheckGracePeriodSeconds": *pick(self.rng, &[0, 0, 2, 10]),
         });
@@ -202,12 +202,12 @@ impl Wishing<'_> {
         let mut body = json!({ "cluster": cluster, "service": name });
         match self.rng.random_range(0..6) {
             0 | 1 => body["desiredCount"] = self.rng.random_range(0..=mix.desired).into(),
-            2 | 3 => body["taskDefinition"] = self.to_serve(mix).into(),
+            2 | 3 => body["taskDefinition"] = self.served_definition(mix).into(),
             4 => body["forceNewDeployment"] = true.into(),
             _ => body["deploymentConfiguration"] = self.configuration(mix),
         }
         if self.rng.random_ratio(1, 4) {
-            body["taskDefinition"] = self.to_serve(mix).into();
+            body["taskDefinition"] = self.served_definition(mix).into();
         }
         Some(body)
     }

@@ -5,7 +5,7 @@ use quorate_core::command::{
 };
 use quorate_core::documents::{Document, RevisionSpec, Scheduling, ServiceConstraint, ServiceSpec};
 use quorate_core::ids::{ClusterName, DeploymentId, ServiceKey, TaskId};
-use quorate_core::state::Service;
+use quorate_core::state::{Crowd, Service};
 use quorate_core::{Command, Reply};
 
 use super::super::forge::{Table, forge};
@@ -25,6 +25,7 @@ impl Stage {
             spec: RevisionSpec {
                 definition: "web:1".parse().unwrap(),
                 launch_type: "EXTERNAL".into(),
+                strategy: Vec::new(),
             },
         };
         let new = NewService {
@@ -158,8 +159,10 @@ impl Stage {
             turns: Vec::new(),
             events: Vec::new(),
             settled: Vec::new(),
+            settled_of: Vec::new(),
             look_at: None,
             wants_room: false,
+            crowd: Crowd::None,
         }
     }
 }
