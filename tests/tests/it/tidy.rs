@@ -98,7 +98,13 @@ const LIBRARIES: &[(&str, &[&str])] = &[
             "node/quorate/src/sample_app",
         ],
     ),
-    ("bollard", &["node/agent/src/runtime/docker"]),
+    (
+        "bollard",
+        &[
+            "node/agent/src/runtime/docker",
+            "tests/src/bench/containers/",
+        ],
+    ),
 ];
 
 /// The workspace denies unsafe code; this file lifts it for itself and says why.

@@ -286,6 +286,7 @@ mod tests {
         let task = stage.step("s0", 1, &[]).remove(0);
         stage.observe_running(task);
         stage.wait_s(60);
+        stage.step("s0", 0, &[]);
         task
     }
 
