@@ -25,6 +25,7 @@ mod status;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod time;
 mod types;
 mod wire;
 mod witness;

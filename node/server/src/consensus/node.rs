@@ -48,6 +48,8 @@ pub struct Consensus {
 /// What the handle and the wire share.
 pub(super) struct Shared {
     pub(super) config: ConsensusConfig,
+    /// The cluster's time.
+    pub(super) clock: Clock,
     pub(super) me: Member,
     /// This node and its cluster, as others must address it.
     pub(super) address: Address,
@@ -103,10 +105,10 @@ impl Consensus {
         self.shared.threads.handle.clone()
     }
 
-    /// This node's wall clock, which may jump.
+    /// The cluster's time as this node would go on with it: its wall clock, unless that is behind.
     #[must_use]
     pub fn clock(&self) -> &Clock {
-        &self.shared.config.clock
+        &self.shared.clock
     }
 
     /// Does work that takes long where it holds up nobody.

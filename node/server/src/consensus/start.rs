@@ -27,6 +27,7 @@ use super::proposals;
 use super::pulse;
 use super::snapshot::{SnapshotError, Snapshots};
 use super::submit::Submitter;
+use super::time;
 use super::types::LogId;
 use super::wire::{Address, Calls, Channels, Links};
 use super::witness::{Kept, Witness};
@@ -189,8 +190,10 @@ fn wire_up(config: ConsensusConfig, threads: RaftThreads, opened: Opened) -> Sha
         from: opened.address.clone(),
         channels: Arc::clone(&opened.channels),
     };
+    let view = opened.view.clone();
+    let clock = time::of_cluster(config.clock.clone(), move || view.state().now());
     let (proposer, proposing) =
-        proposals::proposer(opened.raft.clone(), config.clock.clone(), stop.clone());
+        proposals::proposer(opened.raft.clone(), clock.clone(), stop.clone());
     tasks.spawn(proposing);
     let (barriers, confirming) = barrier::barriers(
         opened.raft.clone(),
@@ -208,6 +211,7 @@ fn wire_up(config: ConsensusConfig, threads: RaftThreads, opened: Opened) -> Sha
     let gate = Gate::default();
     Shared {
         config,
+        clock,
         me: opened.me,
         address: opened.address,
         store_id: opened.store_id,

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use quorate_core::State;
 use quorate_core::documents::Scheduling;
 use quorate_core::ids::{InstanceId, TaskId};
 use quorate_core::state::health::is_healthy;
 use quorate_core::state::{DesiredStatus, Health, InstanceStatus, Task};
+use quorate_core::{Millis, State};
 
 use super::decided::{Decided, decided, grounds};
 use super::{Promise, Scene, Seen, Step};
@@ -98,15 +98,12 @@ fn too_few(step: &Step, one: &Decided<'_>, scene: &Scene<'_>) -> Option<String> 
     if healthy.is_empty() {
         return None;
     }
-    // Whoever was healthy before or is now may have been when the step was carried out.
-    let now = step.after.now();
-    let live = |state: &State| -> Vec<TaskId> {
-        let live = state.live_tasks_of(key);
-        let well = live.filter(|task| is_healthy(task, now));
-        well.map(|task| task.id).collect()
-    };
-    let mut left: BTreeSet<TaskId> = live(&step.before).into_iter().collect();
-    left.extend(live(&step.after));
+    // Whoever was healthy before or is now may have been when the step was carried out, unless it was lost at an earlier time.
+    let (now, at) = (step.after.now(), ended_at(step, healthy[0]));
+    let is_left = |task: &&Task| is_healthy(task, now) && ended_at(step, task) >= at;
+    let states = [&step.before, &step.after].into_iter();
+    let tasks = states.flat_map(|state| state.live_tasks_of(key).filter(is_left));
+    let mut left: BTreeSet<TaskId> = tasks.map(|task| task.id).collect();
     for task in &one.stopped {
         left.remove(&task.id);
     }
@@ -117,6 +114,15 @@ fn too_few(step: &Step, one: &Decided<'_>, scene: &Scene<'_>) -> Option<String> 
             ids(&healthy)
         )
     })
+}
+
+/// When the task was told to stop, or ended by itself; the end of time for one that lives.
+fn ended_at(step: &Step, task: &Task) -> Millis {
+    let Some(task) = step.after.task(&task.id) else {
+        return Millis(0);
+    };
+    let ends = [task.stopping_at, task.stopped_at].into_iter().flatten();
+    ends.min().unwrap_or(Millis(u64::MAX))
 }
 
 fn is_healthy_in(state: &State, task: &TaskId) -> bool {
@@ -141,7 +147,7 @@ mod tests {
         tasks.iter().for_each(|task| stage.observe_running(*task));
         stage.show(1);
         stage.wait_s(60);
-        stage.create_cluster("later");
+        stage.step("s0", 0, &[]);
         stage.show(1);
         (stage, tasks)
     }
@@ -164,6 +170,16 @@ mod tests {
         stage.step("s0", 0, &tasks[..1]);
         stage.show(1);
         stage.assert_broken("1 are left of 2");
+    }
+
+    #[test]
+    fn a_stop_that_overlooks_a_loss_is_found_also_within_one_step() {
+        let (mut stage, tasks) = steady((50, 200));
+        stage.observe_stopped(tasks[0], 1);
+        stage.wait_s(1);
+        stage.step("s0", 0, &tasks[1..]);
+        stage.show(1);
+        stage.assert_broken("0 are left of 1");
     }
 
     #[test]

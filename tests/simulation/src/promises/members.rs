@@ -105,7 +105,7 @@ mod tests {
         stage.create_service("s0", (1, 100, 200));
         stage.step("s0", 1, &[]);
         stage.forge_tasks(|task| {
-            for member in &mut task.service {
+            if let Some(member) = &mut task.service {
                 member.deployment.0 += 1;
             }
         });

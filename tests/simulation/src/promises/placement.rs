@@ -4,7 +4,7 @@
 use quorate_core::State;
 use quorate_core::documents::{Scheduling, ServiceConstraint};
 use quorate_core::placement::{Expression, Facts};
-use quorate_core::state::{DesiredStatus, Health, Instance, Task};
+use quorate_core::state::{DesiredStatus, Health, InstanceStatus, Task};
 
 use super::decided::{Decided, decided, grounds};
 use super::{Promise, Scene, Seen, Step};
@@ -40,7 +40,7 @@ impl Promise for Placed {
 fn not_there(step: &Step, task: &Task) -> Option<String> {
     let takes_tasks = |state: &State| {
         let instance = state.instance(&task.instance);
-        instance.is_some_and(Instance::takes_tasks)
+        instance.is_some_and(|one| one.status == InstanceStatus::Active && one.connected)
     };
     if takes_tasks(&step.before) || takes_tasks(&step.after) {
         return None;

@@ -195,7 +195,9 @@ impl<'a> Supply<'a> {
         let is_daemon = self.service.spec.scheduling == Scheduling::Daemon;
         let mut here = self.live.iter().filter(|one| one.instance == instance.id);
         let is_served = here.clone().any(|task| self.is_wanted(task));
-        instance.takes_tasks()
+        instance.status == InstanceStatus::Active
+            && instance.connected
+            && !instance.is_overcommitted
             && instance.cpu_units_free() >= launch.cpu_reserved()
             && instance.memory_mib_free() >= launch.memory_reserved()
             && instance.gpus_free() >= launch.gpus_reserved()
@@ -284,6 +286,7 @@ mod tests {
         let task = stage.step("s0", 1, &[]).remove(0);
         stage.observe_running(task);
         stage.wait_s(60);
+        stage.step("s0", 0, &[]);
         task
     }
 
@@ -325,7 +328,9 @@ mod tests {
         let mut stage = peace();
         stage.make_daemon("s0");
         stage.scale("s0", 2);
-        stage.end_in_peace().assert_broken("counts 2 instances of 1");
+        stage
+            .end_in_peace()
+            .assert_broken("counts 2 instances of 1");
     }
 
     #[test]

@@ -108,7 +108,9 @@ async fn live_twice(dir: &Path) {
         );
     }
     eventually("a snapshot", || consensus.status().snapshot_index > 0).await;
-    assert_eq!(consensus.state().now(), Millis(86_400_000));
+    // The clock stands still, and slows the cluster's time down.
+    let now = consensus.state().now();
+    assert!((86_400_000..86_460_000).contains(&now.0), "{now:?}");
     let told = consensus.aside(|| thread::current().id()).await.unwrap();
     assert_eq!(told, thread::current().id());
     consensus.shutdown().await;
