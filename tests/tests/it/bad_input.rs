@@ -274,7 +274,7 @@ fn operations(call: &impl Fn(&str, &str) -> Request) {
         "CreateDaemon",
         "UpdateClusterSettings",
         "ExecuteCommand",
-        "CreateTaskSet",
+        "PutAccountSetting",
     ] {
         let (name, message) = call(operation, "{}").send().exception();
         assert_eq!(name, "UnsupportedFeatureException", "{operation}");
