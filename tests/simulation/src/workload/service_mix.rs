@@ -51,13 +51,13 @@ pub enum ServiceKind {
 impl ServiceKind {
     /// All kinds, and how often each is usual.
     pub(super) const ALL: [(Self, u32); 18] = [
-        (Self::Register, 14),
-        (Self::Create, 14),
-        (Self::Update, 16),
-        (Self::Delete, 3),
+        (Self::Register, 12),
+        (Self::Create, 12),
+        (Self::Update, 30),
+        (Self::Delete, 1),
         (Self::Describe, 12),
         (Self::List, 3),
-        (Self::ListTasks, 10),
+        (Self::ListTasks, 14),
         (Self::SetState, 8),
         (Self::PutAttributes, 5),
         (Self::DeleteAttributes, 2),
@@ -130,9 +130,9 @@ impl ServiceMix {
         Self {
             ill: ill.map(|image| (*image).to_owned()).collect(),
             one_in: *pick(rng, &[2, 2, 3]),
-            names: rng.random_range(1..=3),
+            names: rng.random_range(1..=4),
             families: rng.random_range(1..=2),
-            desired: rng.random_range(1..=5),
+            desired: rng.random_range(2..=6),
             daemon_one_in: *pick(rng, &[2, 4, 50]),
             rule_one_in: *pick(rng, &[2, 4, 50]),
             hook_one_in: *pick(rng, &[4, 50]),
@@ -156,11 +156,13 @@ impl ServiceMix {
     }
 }
 
-/// Each kind as often as usual, twice as often, or never; services are always made, or nothing else would happen.
+/// Each kind as often as usual, twice as often, or never; services are always made and changed, or nothing else would happen.
 fn weights(rng: &mut SmallRng) -> Vec<(ServiceKind, u32)> {
     let drawn = ServiceKind::ALL.iter().map(|(kind, weight)| {
         let times = match kind {
-            ServiceKind::Register | ServiceKind::Create => *pick(rng, &[1, 1, 2]),
+            ServiceKind::Register | ServiceKind::Create | ServiceKind::Update => {
+                *pick(rng, &[1, 1, 2])
+            }
             _ => *pick(rng, &[0, 1, 1, 2]),
         };
         (*kind, weight * times)

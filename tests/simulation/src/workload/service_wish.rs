@@ -1,5 +1,6 @@
 //! How a wish around services becomes a call's input.
 
+use quorate_core::ids::ClusterName;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use serde_json::{Value, json};
@@ -114,20 +115,20 @@ impl Wishing<'_> {
         } else {
             (*pick(self.rng, &["run", "run", "run", "deaf"])).to_owned()
         };
-        let port = *pick(self.rng, &[0, 0, 0, FIXED_PORT]);
+        let port = *pick(self.rng, &[0, 0, 0, 0, 0, 0, 0, FIXED_PORT]);
         let mut container = json!({
             "name": "m0",
             "image": image,
-            "memory": 128 << self.rng.random_range(0..4),
-            "cpu": 128 << self.rng.random_range(0..4),
+            "memory": 64 << self.rng.random_range(0..4),
+            "cpu": 64 << self.rng.random_range(0..4),
             "stopTimeout": self.rng.random_range(1..=3),
             "portMappings": [{ "containerPort": 80, "hostPort": port }],
         });
-        if self.rng.random_ratio(3, 4) || image.starts_with("sick") {
+        if self.rng.random_ratio(7, 8) || image.starts_with("sick") {
             container["healthCheck"] = json!({ "command": ["CMD", "well"] });
         }
         let rule = json!([{ "type": "memberOf", "expression": format!("attribute:{RACK} == r0") }]);
-        let is_bound = self.rng.random_ratio(1, mix.rule_one_in.max(1) * 2);
+        let is_bound = self.rng.random_ratio(1, mix.rule_one_in.max(1) * 4);
         json!({
             "family": self.serving_family(mix),
             "networkMode": "bridge",
@@ -141,6 +142,15 @@ impl Wishing<'_> {
         format!("g{}", self.rng.random_range(0..mix.families.max(1)))
     }
 
+    /// Nearly always where the instances are.
+    fn serving_cluster(&mut self) -> String {
+        if self.rng.random_ratio(1, 8) {
+            self.cluster()
+        } else {
+            ClusterName::default_cluster().to_string()
+        }
+    }
+
     /// What a service runs: mostly something that serves, now and then anything.
     fn served_definition(&mut self, mix: &ServiceMix) -> String {
         if self.rng.random_ratio(1, 8) {
@@ -152,7 +162,7 @@ impl Wishing<'_> {
 
     fn service(&mut self, mix: &ServiceMix) -> Value {
         let mut body = json!({
-            "cluster": self.cluster(),
+            "cluster": self.serving_cluster(),
             "serviceName": format!("s{}", self.rng.random_range(0..mix.names.max(1))),
             "taskDefinition": self.served_definition(mix),
             "deploymentConfiguration": self.configuration(mix),
@@ -161,7 +171,7 @@ impl Wishing<'_> {
         if self.rng.random_ratio(1, mix.daemon_one_in.max(1)) {
             body["schedulingStrategy"] = "DAEMON".into();
         } else {
-            body["desiredCount"] = self.rng.random_range(0..=mix.desired).into();
+            body["desiredCount"] = self.desired(mix).into();
             body["placementStrategy"] = strategies(self.rng, mix);
         }
         if self.rng.random_ratio(1, mix.rule_one_in.max(1)) {
@@ -173,6 +183,15 @@ impl Wishing<'_> {
             };
         }
         body
+    }
+
+    /// Now and then nothing.
+    fn desired(&mut self, mix: &ServiceMix) -> u32 {
+        if self.rng.random_ratio(1, 12) {
+            0
+        } else {
+            self.rng.random_range(1..=mix.desired.max(1))
+        }
     }
 
     fn configuration(&mut self, mix: &ServiceMix) -> Value {
@@ -201,7 +220,7 @@ impl Wishing<'_> {
         let (cluster, name) = self.known.services.pick(self.rng)?;
         let mut body = json!({ "cluster": cluster, "service": name });
         match self.rng.random_range(0..6) {
-            0 | 1 => body["desiredCount"] = self.rng.random_range(0..=mix.desired).into(),
+            0 | 1 => body["desiredCount"] = self.desired(mix).into(),
             2 | 3 => body["taskDefinition"] = self.served_definition(mix).into(),
             4 => body["forceNewDeployment"] = true.into(),
             _ => body["deploymentConfiguration"] = self.configuration(mix),
