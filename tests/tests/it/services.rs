@@ -37,15 +37,15 @@ async fn the_aws_cli_deploys_breaks_and_deletes_a_service_within_its_bounds() {
     let create = service("web", "web:1").to_string();
     let created = aws.ecs(&["create-service", "--cli-input-json", &create]);
     assert_eq!(created["service"]["status"], "ACTIVE");
-    stable(&aws, "web:1", 4);
+    stable(&aws, "web:1", 4).await;
 
     let watcher = Watcher::start(&cluster, &follower, "watch_service.py", &["web"]);
     update(&aws, &["--task-definition", "web:2"]);
-    stable(&aws, "web:2", 4);
+    stable(&aws, "web:2", 4).await;
     assert_eq!(rollouts(&aws), ["SUCCESSFUL", "SUCCESSFUL"]);
 
     update(&aws, &["--task-definition", "web:3"]);
-    let broken = stable(&aws, "web:2", 4);
+    let broken = stable(&aws, "web:2", 4).await;
     assert_eq!(
         rollouts(&aws),
         ["ROLLBACK_SUCCESSFUL", "SUCCESSFUL", "SUCCESSFUL"]
@@ -65,7 +65,7 @@ async fn the_aws_cli_deploys_breaks_and_deletes_a_service_within_its_bounds() {
     assert!(seen["countedMax"].as_u64() <= Some(PRESENT_MAX), "{seen}");
 
     update(&aws, &["--desired-count", "0"]);
-    stable(&aws, "web:2", 0);
+    stable(&aws, "web:2", 0).await;
     assert_eq!(containers(&cluster.identity().account), BTreeSet::new());
     let deleted = aws.ecs(&["delete-service", "--service", "web"]);
     assert_eq!(deleted["service"]["desiredCount"], 0);
@@ -207,10 +207,15 @@ fn update(aws: &Aws, change: &[&str]) {
     let _ = aws.ecs(&[&["update-service", "--service", "web"], change].concat());
 }
 
-/// Waits as a script does, and then looks closer than the waiter.
-fn stable(aws: &Aws, definition: &str, count: u64) -> Value {
+/// Waits as a script does, and then looks closer than the waiter: it asks for tasks that run, and not for a deployment that is done.
+async fn stable(aws: &Aws, definition: &str, count: u64) -> Value {
     let _ = aws.ecs(&["wait", "services-stable", "--services", "web"]);
-    let service = described(aws);
+    let service = eventually("the deployment is done", TASK_LIMIT, || async {
+        let service = described(aws);
+        let done = service["deployments"][0]["rolloutState"] == "COMPLETED";
+        done.then_some(service)
+    })
+    .await;
     let deployments = service["deployments"].as_array().expect("an array");
     let [deployment] = deployments.as_slice() else {
         panic!("more than one deployment: {service}");
