@@ -68,6 +68,7 @@ impl Desk<'_> {
             said: Vec::new(),
             updates: earlier.map_or(0, |service| service.updates) + 1,
             steps: earlier.map_or(0, |service| service.steps) + 1,
+            step_mark: earlier.map_or(0, |service| service.step_mark),
             changes: 0,
             losses: 0,
             look_at: Some(self.now),

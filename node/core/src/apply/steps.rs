@@ -60,6 +60,7 @@ impl Desk<'_> {
         service.balance.crowd = step.crowd;
         service.balance.is_stirred = false;
         service.steps += 1;
+        service.step_mark = step.mark;
         self.touch(Change::Service(step.key.clone()));
         self.state.put_service(service);
         Ok(Reply::Done)
@@ -74,7 +75,8 @@ impl Desk<'_> {
             .ok_or_else(|| Rejection::ServiceNotFound(step.key.clone()))?;
         let counts_on_all = !step.stop.is_empty() || step.turns.iter().any(is_settling);
         let is_outrun = counts_on_all && service.losses != step.seen_losses;
-        if service.steps != step.seen_steps && !is_seeded(Bug::StepsNotCounted)
+        let is_behind = service.steps == step.seen_steps && service.step_mark == step.seen_mark;
+        if !is_behind && !is_seeded(Bug::StepsNotCounted)
             || is_outrun && !is_seeded(Bug::LossesOverlooked)
         {
             return Err(moved());

@@ -60,6 +60,13 @@ pub struct ServiceStep {
     pub key: ServiceKey,
     /// The service's steps when this was decided; another count and it is refused: no decision is carried out twice.
     pub seen_steps: u64,
+    /// The mark of the last step that was carried out then. A step is decided behind others that may never be carried out: counts alone
+    /// could come to the same another way.
+    #[serde(default)]
+    pub seen_mark: u64,
+    /// Its own mark, unlike any other's.
+    #[serde(default)]
+    pub mark: u64,
     /// Its changes; others have come meanwhile, and it is looked at again at once.
     pub seen_changes: u64,
     /// Its losses; with more, nothing is stopped, and the step is refused.

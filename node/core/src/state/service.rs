@@ -165,6 +165,9 @@ pub struct Service {
     pub updates: u64,
     /// Rises with each update and each step: a step decided on an older count is refused.
     pub steps: u64,
+    /// The mark of the last step.
+    #[serde(default)]
+    pub step_mark: u64,
     /// Rises when one of its tasks changes.
     pub changes: u64,
     /// Rises when one of its tasks is lost to it: ended, told to stop, no longer healthy.

@@ -208,6 +208,8 @@ impl Town {
             seen_steps,
             seen_changes: 0,
             seen_losses: 0,
+            seen_mark: 0,
+            mark: 0,
             start,
             stop: Vec::new(),
             turns: Vec::new(),

@@ -130,6 +130,8 @@ fn step() -> impl Strategy<Value = ServiceStep> {
             ServiceStep {
                 key,
                 seen_steps,
+                seen_mark: 0,
+                mark: 0,
                 seen_changes,
                 seen_losses,
                 start,

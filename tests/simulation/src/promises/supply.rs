@@ -80,9 +80,10 @@ impl<'a> Supply<'a> {
         if waits_at_hook || has_failed || self.is_in_a_gap() {
             return None;
         }
-        if is_failing(self.state, self.service, self.primary) {
-            let is_forgotten = self.service.look_at.is_none();
-            return is_forgotten.then(|| "has tasks that end, and nobody looks".to_owned());
+        // Whoever is not looked at any more has to have what it wants, whatever its tasks did before.
+        let is_looked_at = self.service.look_at.is_some();
+        if is_looked_at && is_failing(self.state, self.service, self.primary) {
+            return None;
         }
         if let Some(wrong) = self.miscounted() {
             return Some(wrong);

@@ -104,7 +104,7 @@ fn decide(
         ServiceStatus::Draining => progress::end(&sight, &mut plan),
         ServiceStatus::Active if service.spec.controller == Controller::External => {
             sets::keep(&sight, &mut plan, mint);
-            return Some(plan.into_step(&sight));
+            return Some(plan.into_step(&sight, mint));
         }
         ServiceStatus::Active => {
             if service.spec.scheduling == Scheduling::Daemon {
@@ -119,7 +119,7 @@ fn decide(
         }
     }
     plan.close(&sight);
-    Some(plan.into_step(&sight))
+    Some(plan.into_step(&sight, mint))
 }
 
 /// The view after `command`.

@@ -7,6 +7,7 @@ use super::sight::{Member, Sight, Standing};
 use super::words;
 use crate::command::{NewEvent, ServiceStart, ServiceStep, ServiceStop, Turn};
 use crate::ids::{DeploymentId, TaskId};
+use crate::mint::Mint;
 use crate::state::{Crowd, Topic};
 use crate::time::Millis;
 
@@ -134,7 +135,7 @@ impl Plan {
         }
     }
 
-    pub(super) fn into_step(self, sight: &Sight<'_>) -> ServiceStep {
+    pub(super) fn into_step(self, sight: &Sight<'_>, mint: &mut Mint) -> ServiceStep {
         let service = sight.service;
         let settled = self.settled.iter();
         let settled_of = settled.clone();
@@ -143,6 +144,8 @@ impl Plan {
         ServiceStep {
             key: service.key.clone(),
             seen_steps: service.steps,
+            seen_mark: service.step_mark,
+            mark: mint.request().as_u128() as u64,
             seen_changes: service.changes,
             seen_losses: service.losses,
             start: self.start,

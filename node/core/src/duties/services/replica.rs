@@ -9,6 +9,7 @@ use super::sight::{Member, Sight, Standing};
 use super::{balance, launch, throttle, words};
 use crate::mint::Mint;
 use crate::state::{Deployment, Task, Topic};
+use crate::time::Millis;
 
 pub(super) fn moves(sight: &Sight<'_>, plan: &mut Plan, mint: &mut Mint) {
     let staying = sight.staying().count() as u64;
@@ -57,7 +58,7 @@ pub(super) fn is_throttled(sight: &Sight<'_>, plan: &mut Plan, deployment: &Depl
     if throttle::is_impaired(deployment, desired) {
         plan.say_about(sight, Topic::StartImpaired, words::impaired(sight));
     }
-    let at = throttle::may_start_at(deployment, desired).filter(|at| *at > sight.now);
+    let at = gap_end(sight, deployment);
     plan.look_at(at);
     at.is_some()
 }
@@ -95,7 +96,15 @@ pub(super) fn replace(
     let kept = sight.desired.saturating_sub(replaced);
     let spare = (running().count() as u64).saturating_sub(kept);
     stop(sight, plan, order::first(sight, running(), spare), healthy);
-    if sight.starter().is_some_and(|one| !is_waiting(sight, one)) {
+    let Some(starter) = sight.starter() else {
+        return;
+    };
+    // Making room for tasks that may not be started yet would only take some away.
+    let gap_end = gap_end(sight, starter);
+    if short > 0 {
+        plan.look_at(gap_end);
+    }
+    if gap_end.is_none() {
         let freed = sight.ending_count() + plan.stop.len() as u64;
         let more = running().filter(|one| !plan.is_stopping(&one.task.id));
         let more = order::first(sight, more, short.saturating_sub(freed));
@@ -103,10 +112,9 @@ pub(super) fn replace(
     }
 }
 
-/// Making room for tasks that may not be started yet would only take some away.
-fn is_waiting(sight: &Sight<'_>, deployment: &Deployment) -> bool {
-    let desired = sight.desired;
-    throttle::may_start_at(deployment, desired).is_some_and(|at| at > sight.now)
+/// Until when the deployment's next tasks have to wait, because others failed.
+fn gap_end(sight: &Sight<'_>, deployment: &Deployment) -> Option<Millis> {
+    throttle::may_start_at(deployment, sight.desired).filter(|at| *at > sight.now)
 }
 
 /// Says so when tasks should move and none can.
@@ -124,7 +132,8 @@ pub(super) fn tell_if_blocked(sight: &Sight<'_>, plan: &mut Plan, short: u64, su
     let moves = !plan.start.is_empty() || !plan.stop.is_empty() || sight.ending_count() > 0;
     let is_told = plan.wants_room || plan.is_unplaceable;
     let has_hope = is_told || sight.staying().any(|one| !one.is_healthy);
-    let may_start = sight.starter().is_some_and(|one| !is_waiting(sight, one));
+    let starter = sight.starter();
+    let may_start = starter.is_some_and(|one| gap_end(sight, one).is_none());
     let is_going = sight.current().is_some_and(Deployment::is_draining);
     if moves || has_hope || !(may_start || is_going) || short + leaving + surplus == 0 {
         return;

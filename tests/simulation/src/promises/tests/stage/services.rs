@@ -152,6 +152,8 @@ impl Stage {
         ServiceStep {
             key: key(name),
             seen_steps: service.steps,
+            seen_mark: service.step_mark,
+            mark: 0,
             seen_changes: service.changes,
             seen_losses: service.losses,
             start: Vec::new(),
