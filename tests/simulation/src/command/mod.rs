@@ -170,12 +170,13 @@ fn regressions() -> Result<Vec<Plan>> {
         .collect()
 }
 
-/// A seed, one that failed when no world had services, or a plan.
+/// A seed as it is, one whose world has services or none whatever it says, or a plan.
 fn regression(line: &str) -> Result<Plan> {
     let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
     match (first.parse(), rest) {
         (Ok(seed), "") => Ok(Plan::draw(seed)),
         (Ok(seed), "without services") => Ok(Plan::draw(seed).without_services()),
+        (Ok(seed), "with services") => Ok(Plan::draw(seed).with_services()),
         _ => Ok(serde_json::from_str(line)?),
     }
 }
