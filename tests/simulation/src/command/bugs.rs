@@ -67,7 +67,7 @@ fn find(arguments: &Arguments, bug: Bug) -> Result<Option<Verdict>> {
     while next < last {
         let seeds = next..(next + group).min(last);
         next = seeds.end;
-        let plans: Vec<Plan> = seeds.map(|seed| arguments.draw(seed)).collect();
+        let plans: Vec<Plan> = seeds.map(|seed| world(arguments, bug, seed)).collect();
         let verdicts = each(arguments.jobs(), &plans, |plan| {
             child::run(plan, Some(bug.name()), None)
         })?;
@@ -79,6 +79,18 @@ fn find(arguments: &Arguments, bug: Bug) -> Result<Option<Verdict>> {
         }
     }
     Ok(None)
+}
+
+/// Mistakes of the service scheduler are looked for where there are services.
+fn world(arguments: &Arguments, bug: Bug, seed: u64) -> Plan {
+    let plan = arguments.draw(seed);
+    match bug {
+        Bug::LossesOverlooked
+        | Bug::StepsNotCounted
+        | Bug::HealthyFromStart
+        | Bug::DrainedTakesTasks => plan.with_services(),
+        _ => plan,
+    }
 }
 
 fn first_line(text: &str) -> &str {
