@@ -53,7 +53,8 @@ impl Bounds {
         self.drained.extend(drained.map(|one| one.id));
     }
 
-    /// A loss is made good once: whoever starts knows of all tasks that are there. A DAEMON's tasks are counted by their instances.
+    /// A loss is made good once: whoever starts knows of all tasks that are there. A DAEMON's tasks are counted by their instances, and a task
+    /// that is moved is there twice until the new one is healthy.
     fn more_than_wanted(&self, step: &Step, one: &Decided<'_>) -> Option<String> {
         let deployment = one.started.first()?.service.as_ref()?.deployment;
         let is_wanted = |task: &&Task| {
@@ -66,8 +67,9 @@ impl Bounds {
         let live = step.after.live_tasks_of(&one.after.key);
         let count = live.filter(is_wanted).count() as u64;
         let desired = one.after.spec.desired_count;
+        let moved = u64::from(one.after.balance.moving.is_some());
         let is_replica = one.after.spec.scheduling == Scheduling::Replica;
-        (is_replica && count > desired).then(|| {
+        (is_replica && count > desired + moved).then(|| {
             format!(
                 "it started {:?}, has {count} of {deployment}, and wants {desired}",
                 ids(&one.started)
