@@ -33,6 +33,8 @@ impl Quorate {
         let mut wanted = ClusterOptions::new(options.binary.clone(), folder.path().join("quorate"));
         wanted.agents = 1;
         wanted.runtime = Runtime::Docker;
+        // Nobody reads the logs of what has ended.
+        wanted.agent_arguments = ["--cleanup-wait", "0s"].map(str::to_owned).to_vec();
         let mut cluster = Cluster::launch(&wanted).context("start quorate")?;
         let serving = cluster.serving(SERVING_LIMIT).await;
         serving.context("quorate does not serve")?;
