@@ -198,16 +198,7 @@ fn ended(state: &State, task: &Task) -> Option<Command> {
     Some(Command::Observe {
         instance: instance.id,
         session: instance.session,
-        tasks: vec![TaskObserved {
-            task: task.id,
-            status: TaskStatus::Stopped,
-            containers: Vec::new(),
-            pull_started_at: None,
-            pull_stopped_at: None,
-            execution_stopped_at: None,
-            stop_code: None,
-            reason: String::new(),
-        }],
+        tasks: vec![TaskObserved::of(task.id, TaskStatus::Stopped)],
     })
 }
 

@@ -62,6 +62,23 @@ pub struct TaskObserved {
     pub reason: String,
 }
 
+impl TaskObserved {
+    /// The status alone: nothing is said of containers, times or reasons.
+    #[must_use]
+    pub const fn of(task: TaskId, status: TaskStatus) -> Self {
+        Self {
+            task,
+            status,
+            containers: Vec::new(),
+            pull_started_at: None,
+            pull_stopped_at: None,
+            execution_stopped_at: None,
+            stop_code: None,
+            reason: String::new(),
+        }
+    }
+}
+
 /// What an agent saw of a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerObserved {

@@ -40,14 +40,8 @@ pub(super) fn report(state: &State, task: &TaskId) -> Option<TaskObserved> {
     };
     let containers = task.containers.iter().map(|one| container(one, is_told));
     Some(TaskObserved {
-        task: task.id,
-        status,
         containers: containers.collect(),
-        pull_started_at: None,
-        pull_stopped_at: None,
-        execution_stopped_at: None,
-        stop_code: None,
-        reason: String::new(),
+        ..TaskObserved::of(task.id, status)
     })
 }
 

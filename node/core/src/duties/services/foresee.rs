@@ -144,13 +144,7 @@ fn obeyed(task: &Task) -> TaskObserved {
         health: container.health.map(|_| Health::Healthy),
     });
     TaskObserved {
-        task: task.id,
-        status,
         containers: containers.collect(),
-        pull_started_at: None,
-        pull_stopped_at: None,
-        execution_stopped_at: None,
-        stop_code: None,
-        reason: String::new(),
+        ..TaskObserved::of(task.id, status)
     }
 }
