@@ -22,7 +22,7 @@ mod apply;
 pub use apply::apply;
 pub use arn::Realm;
 pub use command::{Applied, Change, Command, Entry, Item, Outcome, Rejection, Reply};
-pub use duties::{Heard, Move, Policy, duties, plan_moves};
+pub use duties::{Heard, Policy, duties};
 pub use explain::Explained;
 pub use forecast::{Forecast, forecast};
 pub use mint::Mint;

@@ -5,7 +5,8 @@
 mod town;
 
 use proptest::prelude::*;
-use quorate_core::{Policy, plan_moves};
+use quorate_core::Policy;
+use quorate_core::forecast::What;
 
 use town::{MACHINES_MAX, Town, Wanted, machine, wanted};
 
@@ -18,17 +19,14 @@ proptest! {
         wanted in wanted(),
     ) {
         let mut town = Town::new(&machines, &[wanted], Policy::default());
-        let planned = plan_moves(&town.state, &town.key(0), town.now);
+        let planned = town.foretold();
         let moves = town.settle()?;
         // A task is moved once a level at most.
         prop_assert!(moves.len() <= 2 * town.tasks_of(0).len(), "{} moves", moves.len());
         town.is_as_good_as_can_be(0)?;
-        let (planned, done) = (planned.iter(), moves.iter());
-        prop_assert_eq!(
-            planned.map(|one| (one.from, one.to)).collect::<Vec<_>>(),
-            done.map(|one| (one.from, one.to)).collect::<Vec<_>>()
-        );
-        prop_assert_eq!(plan_moves(&town.state, &town.key(0), town.now), []);
+        let done = moves.iter().flat_map(|one| [(What::Start, one.to), (What::Stop, one.from)]);
+        prop_assert_eq!(planned, done.collect::<Vec<_>>());
+        prop_assert_eq!(town.foretold(), []);
     }
 
     #[test]
@@ -77,6 +75,6 @@ proptest! {
         }
         let mut town = Town::new(&machines, &[still], policy);
         prop_assert_eq!(town.settle()?.len(), 0);
-        prop_assert!(which == 3 || plan_moves(&town.state, &town.key(0), town.now).is_empty());
+        prop_assert_eq!(town.foretold(), []);
     }
 }

@@ -17,7 +17,6 @@ use crate::mint::Mint;
 use crate::state::State;
 use crate::time::Millis;
 
-pub use services::{Move, plan_moves};
 
 /// Settings of the duties; the same on every node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

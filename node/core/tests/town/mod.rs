@@ -10,11 +10,12 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use quorate_core::command::{
     NewContainer, NewDeployment, NewInstance, NewService, NewTask, Reservation, ServiceStart,
-    ServiceStep, TaskObserved, Turn,
+    ServiceStep, ServiceUpdate, TaskObserved, Turn,
 };
 use quorate_core::documents::{
     Capacity, DefinitionSpec, Document, RevisionSpec, ServiceSpec, ServiceStrategy,
 };
+use quorate_core::forecast::{What, forecast};
 use quorate_core::ids::{
     ClusterName, DefinitionId, DeploymentId, InstanceId, NodeId, ServiceKey, SessionId, TaskId,
 };
@@ -274,6 +275,33 @@ impl Town {
         }
     }
 
+    /// What is foretold of the first service if its author asks it to rebalance: what starts and stops where, in order.
+    pub(crate) fn foretold(&mut self) -> Vec<(What, InstanceId)> {
+        let key = self.key(0);
+        let service = self.state.service(&key).unwrap();
+        let update = Command::UpdateService(Box::new(ServiceUpdate {
+            key: key.clone(),
+            seen_updates: service.updates,
+            document: service.document.clone(),
+            spec: service.spec.clone(),
+            deploy: None,
+        }));
+        let (state, policy) = (&self.state, &self.policy);
+        let mut mint = Mint::new([0; 32]);
+        let come = forecast(
+            state,
+            &key.cluster,
+            &[update],
+            policy,
+            self.now,
+            &mut mint,
+        )
+        .unwrap();
+        assert!(come.is_at_rest);
+        let moves = come.moves.iter();
+        moves.map(|one| (one.what, one.instance)).collect()
+    }
+
     /// Leads, and lets tasks do as they are told, until every service is at rest; the moves that were made, in order.
     pub(crate) fn settle(&mut self) -> Result<Vec<Moved>, TestCaseError> {
         let mut moves = Vec::new();
@@ -334,16 +362,8 @@ impl Town {
                 DesiredStatus::Running => TaskStatus::Running,
                 DesiredStatus::Stopped => TaskStatus::Stopped,
             };
-            seen.entry(task.instance).or_default().push(TaskObserved {
-                task: task.id,
-                status,
-                containers: Vec::new(),
-                pull_started_at: None,
-                pull_stopped_at: None,
-                execution_stopped_at: None,
-                stop_code: None,
-                reason: String::new(),
-            });
+            let of_instance = seen.entry(task.instance).or_default();
+            of_instance.push(TaskObserved::of(task.id, status));
         }
         let is_any = !seen.is_empty();
         for (instance, tasks) in seen {

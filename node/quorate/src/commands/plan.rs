@@ -27,6 +27,9 @@ pub(crate) enum PlanCommand {
     /// A service is deployed with the task definition in a file, which is not registered
     #[command(after_help = EXIT_CODES)]
     Deploy(DeployArgs),
+    /// A service moves tasks to spread them better, as with `availabilityZoneRebalancing: ENABLED`
+    #[command(after_help = EXIT_CODES)]
+    Rebalance(RebalanceArgs),
 }
 
 #[derive(Args, Debug)]
@@ -70,6 +73,14 @@ pub(crate) struct DeployArgs {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct RebalanceArgs {
+    /// Name or ARN
+    service: String,
+    #[command(flatten)]
+    within: Within,
+}
+
+#[derive(Args, Debug)]
 struct Within {
     /// Name or ARN of the cluster
     #[arg(long, default_value = "default")]
@@ -106,6 +117,9 @@ fn thought(command: &PlanCommand) -> Result<Value, Failure> {
         PlanCommand::Deploy(args) => json!({
             "cluster": args.within.cluster,
             "deploy": {"service": args.service, "taskDefinition": definition(&args.file)?},
+        }),
+        PlanCommand::Rebalance(args) => json!({
+            "cluster": args.within.cluster, "rebalance": {"service": args.service},
         }),
     })
 }

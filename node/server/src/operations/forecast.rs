@@ -1,5 +1,5 @@
-//! DescribePlan, Quorate's own: what would come of a drain, a scaling, a loss or a deployment. The change is what the operation of that name
-//! would propose, made on a copy of the state; nothing is proposed.
+//! DescribePlan, Quorate's own: what would come of a drain, a scaling, a loss, a deployment or a rebalancing. The change is what the operation
+//! for it would propose, made on a copy of the state; nothing is proposed.
 
 use bytes::Bytes;
 use quorate_core::forecast::{Count, Forecast, Move, Short, forecast, loses, missing};
@@ -26,6 +26,7 @@ struct Wanted {
     scale: Option<Scale>,
     lose: Option<Lose>,
     deploy: Option<Deploy>,
+    rebalance: Option<Rebalance>,
 }
 
 #[derive(Deserialize)]
@@ -55,6 +56,11 @@ struct Deploy {
     task_definition: Value,
 }
 
+#[derive(Deserialize)]
+struct Rebalance {
+    service: String,
+}
+
 /// A change that is thought of.
 struct Thought {
     /// What it is made on.
@@ -69,38 +75,23 @@ pub(super) fn describe(scene: &Scene<'_>, input: Input) -> Result<Bytes, Excepti
     let wanted: Wanted = input.read()?;
     let cluster = clusters::existing(scene, wanted.cluster.as_deref())?;
     let cluster = clusters::active(scene, &cluster.name)?;
-    let thought = match wanted {
-        Wanted {
-            drain: Some(drain),
-            scale: None,
-            lose: None,
-            deploy: None,
-            ..
-        } => drains(scene, cluster, &drain)?,
-        Wanted {
-            drain: None,
-            scale: Some(scale),
-            lose: None,
-            deploy: None,
-            ..
-        } => scales(scene, cluster, &scale)?,
-        Wanted {
-            drain: None,
-            scale: None,
-            lose: Some(lose),
-            deploy: None,
-            ..
-        } => loses_some(scene, cluster, &lose)?,
-        Wanted {
-            drain: None,
-            scale: None,
-            lose: None,
-            deploy: Some(deploy),
-            ..
-        } => deploys(scene, cluster, deploy)?,
+    let Wanted {
+        drain,
+        scale,
+        lose,
+        deploy,
+        rebalance,
+        ..
+    } = wanted;
+    let thought = match (drain, scale, lose, deploy, rebalance) {
+        (Some(drain), None, None, None, None) => drains(scene, cluster, &drain)?,
+        (None, Some(scale), None, None, None) => scales(scene, cluster, &scale)?,
+        (None, None, Some(lose), None, None) => loses_some(scene, cluster, &lose)?,
+        (None, None, None, Some(deploy), None) => deploys(scene, cluster, deploy)?,
+        (None, None, None, None, Some(rebalance)) => rebalances(scene, cluster, &rebalance)?,
         _ => {
             return Err(Exception::invalid_parameter(
-                "Exactly one of drain, scale, lose and deploy must be given.",
+                "Exactly one of drain, scale, lose, deploy and rebalance must be given.",
             ));
         }
     };
@@ -155,6 +146,20 @@ fn loses_some(scene: &Scene<'_>, cluster: &Cluster, lose: &Lose) -> Result<Thoug
 
 fn scales(scene: &Scene<'_>, cluster: &Cluster, scale: &Scale) -> Result<Thought, Exception> {
     let change = json!({"service": scale.service, "desiredCount": scale.desired_count});
+    updated(scene, cluster, change)
+}
+
+/// Whoever rebalances is looked at again by the same call.
+fn rebalances(
+    scene: &Scene<'_>,
+    cluster: &Cluster,
+    rebalance: &Rebalance,
+) -> Result<Thought, Exception> {
+    let change = json!({"service": rebalance.service, "availabilityZoneRebalancing": "ENABLED"});
+    updated(scene, cluster, change)
+}
+
+fn updated(scene: &Scene<'_>, cluster: &Cluster, change: Value) -> Result<Thought, Exception> {
     Ok(Thought {
         state: scene.state.clone(),
         commands: vec![update(scene, cluster, change)?],

@@ -8,7 +8,6 @@
 mod balance;
 mod daemon;
 pub(crate) mod explain;
-mod foresee;
 mod launch;
 mod order;
 mod pauses;
@@ -30,7 +29,6 @@ use crate::mint::Mint;
 use crate::state::{ServiceStatus, State};
 use crate::time::Millis;
 
-pub use foresee::{Move, plan_moves};
 
 use plan::Plan;
 use sight::Sight;

@@ -22,16 +22,7 @@ fn all_run(desk: &mut Desk) {
     let tasks: Vec<_> = desk.state.tasks().cloned().collect();
     for task in tasks.iter().filter(|task| task.last < TaskStatus::Running) {
         let session = desk.state.instance(&task.instance).unwrap().session;
-        let seen = TaskObserved {
-            task: task.id,
-            status: TaskStatus::Running,
-            containers: Vec::new(),
-            pull_started_at: None,
-            pull_stopped_at: None,
-            execution_stopped_at: None,
-            stop_code: None,
-            reason: String::new(),
-        };
+        let seen = TaskObserved::of(task.id, TaskStatus::Running);
         let instance = task.instance;
         desk.apply(Command::Observe {
             instance,
@@ -165,6 +156,44 @@ fn a_deployment_is_told_of_without_registering_anything() {
     definition["networkMode"] = json!("awsvpc");
     let exception = desk.own("DescribePlan", deploy(&definition)).unwrap_err();
     assert_eq!(exception.kind(), Refused::UnsupportedFeature);
+}
+
+#[test]
+fn a_rebalancing_is_told_of_before_it_is_switched_on() {
+    let mut desk = with_service();
+    let off = json!({"service": "web", "availabilityZoneRebalancing": "DISABLED"});
+    desk.ok("UpdateService", off);
+    desk.instance(4, "default");
+    desk.wait(60_000);
+    let plan = json!({"rebalance": {"service": "web"}});
+    let told = desk.own("DescribePlan", plan.clone()).unwrap();
+    assert_eq!(
+        (count(&told, "START"), count(&told, "STOP")),
+        (1, 1),
+        "{told}"
+    );
+    assert_eq!(
+        told["moves"][0]["containerInstanceArn"],
+        json!(arn(&desk, 4))
+    );
+
+    let on = json!({"service": "web", "availabilityZoneRebalancing": "ENABLED"});
+    desk.ok("UpdateService", on);
+    for _ in 0..8 {
+        desk.wait(60_000);
+        all_run(&mut desk);
+    }
+    let on_it = desk.state.live_tasks_on(&InstanceId::from_u128(4));
+    assert_eq!(on_it.count(), 1);
+    let told = desk.own("DescribePlan", plan).unwrap();
+    assert_eq!(told["moves"], json!([]), "{told}");
+
+    let packed = json!({"service": "web", "placementStrategy": [{"type": "binpack", "field": "memory"}],
+        "availabilityZoneRebalancing": "DISABLED"});
+    desk.ok("UpdateService", packed);
+    let plan = json!({"rebalance": {"service": "web"}});
+    let exception = desk.own("DescribePlan", plan).unwrap_err();
+    assert_eq!(exception.kind(), Refused::InvalidParameter);
 }
 
 #[test]
