@@ -22,7 +22,7 @@ impl Promise for Placed {
             for task in &one.started {
                 let wrong = not_there(step, task)
                     .or_else(|| not_meant(step, &one, task, scene))
-                    .or_else(|| crowded(step, &one, task));
+                    .or_else(|| crowded(step, &one, task, scene));
                 if let Some(how) = wrong {
                     let index = step.after.applied_index();
                     let text = format!(
@@ -80,15 +80,21 @@ fn is_meant_for(state: &State, constraints: &[ServiceConstraint], task: &Task) -
         && expressions.all(|text| Expression::parse(text).is_ok_and(|one| one.holds(&facts)))
 }
 
-/// Another task of the service is there that should not be beside this one: any, by `distinctInstance`; of a DAEMON, one that is as new and well.
-fn crowded(step: &Step, one: &Decided<'_>, task: &Task) -> Option<String> {
+/// Another task of the service is there that should not be beside this one: any, by `distinctInstance`; of a DAEMON, one that was as new and
+/// well in every state on which the step can have been decided.
+fn crowded(step: &Step, one: &Decided<'_>, task: &Task, scene: &Scene<'_>) -> Option<String> {
     let constraints = &one.before.spec.constraints;
     let is_distinct = constraints.iter().any(|one| one.kind == "distinctInstance");
     let is_daemon = one.before.spec.scheduling == Scheduling::Daemon;
-    let is_twin = |other: &&Task| {
+    let is_like_it = |other: &Task| {
         other.service == task.service
             && other.desired == DesiredStatus::Running
             && other.health() != Health::Unhealthy
+    };
+    let is_twin = |other: &Task| {
+        let before = grounds(scene.timeline, &step.before, &one.before.key);
+        let mut before = before.filter_map(|state| state.task(&other.id).cloned());
+        is_like_it(other) && before.all(|other| is_like_it(&other))
     };
     let live = step.after.live_tasks_of(&one.after.key);
     let mut beside = live.filter(|other| other.instance == task.instance && other.id != task.id);
@@ -98,7 +104,7 @@ fn crowded(step: &Step, one: &Decided<'_>, task: &Task) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use quorate_core::state::InstanceStatus;
+    use quorate_core::state::{Health, InstanceStatus};
 
     use super::super::tests::stage::Stage;
 
@@ -161,5 +167,19 @@ mod tests {
         stage.step("s0", 1, &[]);
         stage.show(1);
         stage.assert_broken("of the same service is there");
+    }
+
+    #[test]
+    fn a_daemon_beside_one_that_became_well_meanwhile_is_right() {
+        let mut stage = stage();
+        stage.make_daemon("s0");
+        stage.step("s0", 1, &[]);
+        stage.show(1);
+        stage.forge_tasks(|task| task.containers[0].health = Some(Health::Unhealthy));
+        stage.show(1);
+        stage.forge_tasks(|task| task.containers[0].health = Some(Health::Healthy));
+        stage.step("s0", 1, &[]);
+        stage.show(1);
+        stage.assert_kept();
     }
 }
