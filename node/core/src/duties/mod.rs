@@ -17,7 +17,6 @@ use crate::mint::Mint;
 use crate::state::State;
 use crate::time::Millis;
 
-
 /// Settings of the duties; the same on every node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {

@@ -288,15 +288,7 @@ impl Town {
         }));
         let (state, policy) = (&self.state, &self.policy);
         let mut mint = Mint::new([0; 32]);
-        let come = forecast(
-            state,
-            &key.cluster,
-            &[update],
-            policy,
-            self.now,
-            &mut mint,
-        )
-        .unwrap();
+        let come = forecast(state, &key.cluster, &[update], policy, self.now, &mut mint).unwrap();
         assert!(come.is_at_rest);
         let moves = come.moves.iter();
         moves.map(|one| (one.what, one.instance)).collect()

@@ -29,7 +29,6 @@ use crate::mint::Mint;
 use crate::state::{ServiceStatus, State};
 use crate::time::Millis;
 
-
 use plan::Plan;
 use sight::Sight;
 
