@@ -88,16 +88,13 @@ fn start(
     let occupied: BTreeSet<InstanceId> =
         sight.members.iter().map(|one| one.task.instance).collect();
     bare.sort_by_key(|id| (occupied.contains(id), *id));
-    bare.truncate(usize::try_from(room).unwrap_or(usize::MAX));
-    let step_room = plan.room().min(launch::step_max(sight, deployment));
-    if bare.len() > step_room {
-        plan.has_more = true;
-        bare.truncate(step_room);
-    }
-    let placed = launch::place_each(sight, plan, deployment, &bare, mint);
-    if placed < bare.len() {
-        plan.has_more = false;
-    }
+    let room = usize::try_from(room).unwrap_or(usize::MAX);
+    let most = room
+        .min(plan.room())
+        .min(launch::step_max(sight, deployment));
+    // An instance that has no room takes nothing of what the maximum leaves to others.
+    let placed = launch::place_each(sight, plan, deployment, (&bare, most), mint);
+    plan.has_more |= placed == most && placed < room.min(bare.len());
     placed as u64
 }
 

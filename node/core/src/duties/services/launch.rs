@@ -224,12 +224,12 @@ pub(super) fn place_anywhere(
     placed
 }
 
-/// Places one task on each of `instances`, as far as they take it; how many did.
+/// Places one task on each of `instances`, as far as they take it and until `most` did; how many did.
 pub(super) fn place_each(
     sight: &Sight<'_>,
     plan: &mut Plan,
     deployment: &Deployment,
-    instances: &[InstanceId],
+    (instances, most): (&[InstanceId], usize),
     mint: &mut Mint,
 ) -> usize {
     let Some(kind) = Kind::of(sight, plan, deployment) else {
@@ -238,6 +238,9 @@ pub(super) fn place_each(
     let problem = kind.problem(sight, 1);
     let (before, mut refused) = (plan.start.len(), Vec::new());
     for id in instances {
+        if plan.start.len() - before == most {
+            break;
+        }
         let Some(instance) = sight.state.instance(id) else {
             continue;
         };
