@@ -17,7 +17,6 @@ use tokio::time::Instant;
 
 use super::Options;
 use super::report::{Goal, conclude, median};
-use crate::harness::eventually;
 
 use quorate::Quorate;
 use swarm::Swarm;
@@ -85,20 +84,20 @@ async fn measure(
         );
     }
     let mut samples = Vec::new();
+    let mut take = |sample: Sample| {
+        if !options.json {
+            print(&sample);
+        }
+        samples.push(sample);
+    };
     for &size in sizes {
         for round in 0..rounds {
             let name = format!("bench-{size}-{round}");
-            let by_hand = run::start(size).await?;
+            take(run::start(size).await?);
             run::end(engine).await?;
-            let theirs = swarm.service(&name, size).await?;
-            let ours = quorate.service(&name, size).await?;
-            none_left(engine, quorate.label()).await?;
-            for sample in [by_hand, theirs, ours] {
-                if !options.json {
-                    print(&sample);
-                }
-                samples.push(sample);
-            }
+            take(swarm.service(&name, size).await?);
+            take(quorate.service(&name, size).await?);
+            none_left(engine, "quorate", quorate.label()).await?;
         }
     }
     Ok(samples)
@@ -135,19 +134,25 @@ async fn watch<F: Future<Output = Result<usize>>>(
 }
 
 /// Waits until the engine has no container with this label, so that nobody pays for the end of another's.
-async fn none_left(engine: &Docker, label: &str) -> Result<()> {
+async fn none_left(engine: &Docker, whose: &str, label: &str) -> Result<()> {
     let filters = HashMap::from([("label", vec![label])]);
     let options = ListContainersOptionsBuilder::default()
         .all(true)
         .filters(&filters)
         .build();
-    // A list that fails is made again, until the limit.
-    let none = || async {
+    let began = Instant::now();
+    loop {
         let listed = engine.list_containers(Some(options.clone())).await;
-        listed.is_ok_and(|left| left.is_empty()).then_some(())
-    };
-    eventually("no container is left", LIMIT, none).await;
-    Ok(())
+        let left = listed.context("list containers")?.len();
+        if left == 0 {
+            return Ok(());
+        }
+        anyhow::ensure!(
+            began.elapsed() < LIMIT,
+            "after {LIMIT:?} {left} containers of {whose} are still there"
+        );
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 fn print(sample: &Sample) {

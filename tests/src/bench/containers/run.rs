@@ -60,7 +60,7 @@ pub(super) async fn end(engine: &Docker) -> Result<()> {
         docker(&words)
     })
     .await??;
-    none_left(engine, LABEL).await
+    none_left(engine, "docker run", LABEL).await
 }
 
 fn docker(words: &[&str]) -> Result<String> {

@@ -69,7 +69,7 @@ impl<'a> Swarm<'a> {
         let sample = watch("swarm", replicas, began, || self.running(name)).await;
         let deleted = self.engine.delete_service(name).await;
         deleted.context("delete a service of the swarm")?;
-        none_left(self.engine, LABEL).await?;
+        none_left(self.engine, "swarm", LABEL).await?;
         sample
     }
 
