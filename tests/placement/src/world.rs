@@ -173,6 +173,7 @@ impl World {
                 image_digest: format!("sha256:{task}{task}"),
                 bindings: Vec::new(),
                 health: None,
+                last_output: String::new(),
             }],
             pull_started_at: Some(Millis(1)),
             pull_stopped_at: Some(Millis(2)),

@@ -34,7 +34,10 @@ async fn a_service_is_deployed_to_and_what_is_broken_is_rolled_back() {
     created(&operator, &file("service.json", impatient_breaker()));
     deployed_through_an_election(&mut cluster, &operator, &any).await;
 
-    let broken = file("broken.json", definition("exit 3", "true"));
+    let broken = file(
+        "broken.json",
+        definition("echo no such thing >&2; exit 3", "true"),
+    );
     rolled_back(&operator, &broken, cluster.directory());
     assert_eq!(row(&operator), "web ACTIVE 2 2 0 web:2 COMPLETED");
 
@@ -108,7 +111,7 @@ async fn deployed_through_an_election(cluster: &mut TestCluster, operator: &Oper
     assert_eq!(row(operator), "web ACTIVE 2 2 0 web:2 COMPLETED");
 }
 
-/// Exit code 1, the first cause, and where its output lies.
+/// Exit code 1, the first cause, what it printed last, and where the rest of it lies.
 fn rolled_back(operator: &Operator, broken: &str, directory: &Path) {
     let (code, printed, said) = operator.run(&["deploy", "web", "--file", broken]);
     assert_eq!(code, 1, "{said}{printed}");
@@ -119,6 +122,7 @@ fn rolled_back(operator: &Operator, broken: &str, directory: &Path) {
         said.contains("Essential container in task exited (main: exit code 3"),
         "{said}"
     );
+    assert!(said.contains("\n    main | no such thing\n"), "{said}");
     let place = said
         .split(' ')
         .find_map(|word| word.strip_prefix("containers/"));

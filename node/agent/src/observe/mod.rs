@@ -295,6 +295,7 @@ impl Observed {
                     reason: error.to_string(),
                     never_started: true,
                     at_ms: wall_ms,
+                    last_output: String::new(),
                 };
                 container.phase = Phase::Exited(exit);
             }
@@ -387,6 +388,7 @@ fn lost(wall_ms: i64) -> Exit {
         reason,
         never_started: false,
         at_ms: wall_ms,
+        last_output: String::new(),
     }
 }
 
@@ -410,6 +412,7 @@ fn bury_created(seen: &mut ObservedTask, wall_ms: i64) {
             reason: StartError::Cancelled.to_string(),
             never_started: true,
             at_ms: wall_ms,
+            last_output: String::new(),
         };
         container.phase = Phase::Exited(exit);
     }

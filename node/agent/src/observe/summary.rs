@@ -89,6 +89,10 @@ fn summarise_container(container: &ObservedContainer) -> wire::ContainerObserved
         bindings,
         image_digest: container.image_digest.clone(),
         health: health(container),
+        last_output: container
+            .exit()
+            .map(|exit| exit.last_output.clone())
+            .unwrap_or_default(),
     }
 }
 

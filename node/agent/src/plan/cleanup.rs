@@ -95,6 +95,7 @@ mod tests {
             reason: String::new(),
             never_started: false,
             at_ms,
+            last_output: String::new(),
         };
         Sighting {
             tag: task.containers["main"].tag.clone(),

@@ -207,6 +207,7 @@ impl World {
                 reason: String::new(),
                 never_started: false,
                 at_ms,
+                last_output: String::new(),
             });
         }
     }

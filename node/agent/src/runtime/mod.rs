@@ -6,6 +6,7 @@
 pub(crate) mod choice;
 mod docker;
 mod health;
+mod output;
 pub(crate) mod process;
 
 use std::collections::BTreeMap;
@@ -233,6 +234,9 @@ pub struct Exit {
     pub never_started: bool,
     /// Unix milliseconds.
     pub at_ms: i64,
+    /// What it printed last, where it did not end with 0. (Records of older agents have none.)
+    #[serde(default)]
+    pub last_output: String,
 }
 
 /// What a successful start tells.

@@ -71,6 +71,7 @@ impl Machine {
                 reason: String::new(),
                 never_started: false,
                 at_ms: NOW_MS,
+                last_output: String::new(),
             });
         }
     }

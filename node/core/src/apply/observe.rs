@@ -129,5 +129,6 @@ fn observe_container(container: &mut Container, seen: &ContainerObserved) {
     if seen.status == ContainerStatus::Stopped {
         container.exit_code = seen.exit_code;
         container.reason.clone_from(&seen.reason);
+        container.last_output.clone_from(&seen.last_output);
     }
 }

@@ -337,6 +337,7 @@ fn new_container(new: &NewContainer) -> Container {
         image_digest: String::new(),
         bindings: new.bindings.clone(),
         health: new.has_health_check.then_some(Health::Unknown),
+        last_output: String::new(),
     }
 }
 

@@ -99,4 +99,7 @@ pub struct ContainerObserved {
     /// What its health check says; absent where there is nothing to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
+    /// What it printed last, where it did not end with 0.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub last_output: String,
 }

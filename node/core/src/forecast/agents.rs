@@ -60,5 +60,6 @@ fn container(container: &Container, is_told: bool) -> ContainerObserved {
         image_digest: String::new(),
         bindings: Vec::new(),
         health: runs_well.then_some(Health::Healthy),
+        last_output: String::new(),
     }
 }

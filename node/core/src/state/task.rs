@@ -181,6 +181,9 @@ pub struct Container {
     /// What its check says; absent where its definition has none. After its end: what it said last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
+    /// What it printed last, where it did not end with 0. Set once.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub last_output: String,
 }
 
 /// A task.

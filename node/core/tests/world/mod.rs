@@ -238,6 +238,7 @@ fn container_observed() -> impl Strategy<Value = ContainerObserved> {
             status,
             runtime_id,
             exit_code,
+            last_output: reason.clone(),
             reason,
             image_digest: String::new(),
             bindings: Vec::new(),

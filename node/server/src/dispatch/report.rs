@@ -10,6 +10,8 @@ use super::registration::Invalid;
 
 /// Reasons are for people; ECS cuts its own at 1024 characters.
 const REASON_MAX_CHARS: usize = 1024;
+/// What a container printed last; agents of ours send no more.
+const OUTPUT_MAX_BYTES: usize = 1024;
 /// Ids and digests of engines have 64 hexadecimal digits and a prefix.
 const ENGINE_TEXT_MAX_CHARS: usize = 255;
 /// Containers of a task and ports of a container: ten times what a definition may have.
@@ -80,6 +82,7 @@ fn container(seen: wire::ContainerObserved) -> Result<ContainerObserved, Invalid
         image_digest: cut(&seen.image_digest, ENGINE_TEXT_MAX_CHARS),
         bindings: bindings?,
         health: health(&seen.health)?,
+        last_output: end_of(&seen.last_output, OUTPUT_MAX_BYTES).to_owned(),
     })
 }
 
@@ -135,6 +138,11 @@ fn cut(text: &str, chars: usize) -> String {
     text.chars().take(chars).collect()
 }
 
+fn end_of(text: &str, bytes: usize) -> &str {
+    let too_many = text.len().saturating_sub(bytes);
+    &text[text.ceil_char_boundary(too_many)..]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +157,7 @@ mod tests {
                 exit_code: Some(137),
                 health: "UNHEALTHY".into(),
                 reason: "x".repeat(5000),
+                last_output: "\u{e9}".repeat(5000) + "!",
                 bindings: vec![wire::PortMapping {
                     container_port: 80,
                     host_port: 61_000,
@@ -178,6 +187,7 @@ mod tests {
         assert_eq!(container.health, Some(Health::Unhealthy));
         assert_eq!(container.bindings[0].host.port, 61_000);
         assert_eq!(container.reason.len(), REASON_MAX_CHARS);
+        assert_eq!(container.last_output, "\u{e9}".repeat(511) + "!");
     }
 
     #[test]

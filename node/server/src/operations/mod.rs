@@ -18,6 +18,7 @@ mod instances;
 mod launch;
 pub mod model;
 mod nodes;
+mod output;
 mod overrides;
 mod page;
 mod placement;
@@ -176,6 +177,7 @@ const TABLE: &[Operation] = &[
     // Other services, and our own.
     row("sts", "GetCallerIdentity", Identity),
     row("quorate", "ListNodes", Nodes),
+    row("quorate", "DescribeTaskOutput", Read(output::describe)),
     row("quorate", "DescribePlacement", Reckon(explain::describe)),
     row("quorate", "DescribePlan", Reckon(forecast::describe)),
 ];

@@ -14,7 +14,7 @@ use super::render::{self, Failure};
 use super::{Intent, Outcome, Scene, clusters, instances, services};
 
 /// ECS: tasks in one DescribeTasks.
-const DESCRIBED_MAX: usize = 100;
+pub(super) const DESCRIBED_MAX: usize = 100;
 /// ECS: characters of a reason.
 const REASON_MAX: usize = 1024;
 /// stoppedReason where the caller gave none; clients know the text.

@@ -19,8 +19,8 @@ use bollard::models::{
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, CreateImageOptionsBuilder, EventsOptionsBuilder,
-    KillContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
-    RemoveImageOptions,
+    KillContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder,
+    RemoveContainerOptionsBuilder, RemoveImageOptions,
 };
 use bytes::Bytes;
 use futures::StreamExt;
@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     ContainerSpec, Exit, Health, HealthStatus, Key, NetworkMode, Port, Runtime, RuntimeError, Seen,
-    Sighting, StartError, Started, StopSignal,
+    Sighting, StartError, Started, StopSignal, output,
 };
 use crate::clock;
 
@@ -251,10 +251,28 @@ impl Docker {
             Err(error) if is_status(&error, 404) => return Ok(None),
             Err(error) => return Err(failed("inspect a container")(error)),
         };
-        let exit = exit_of(&state);
+        let mut exit = exit_of(&state);
+        if output::is_wanted(&exit) {
+            exit.last_output = self.last_output(id).await;
+        }
         let looked = Looked::Ended(exit.clone());
         self.looked.lock().await.insert(id.to_owned(), looked);
         Ok(Some(exit))
+    }
+
+    /// What the engine cannot give says nothing: how a container ended is worth more.
+    async fn last_output(&self, id: &str) -> String {
+        let options = LogsOptionsBuilder::default()
+            .stdout(true)
+            .stderr(true)
+            .tail(&output::LINES_MOST.to_string())
+            .build();
+        let mut printed = Vec::new();
+        let mut parts = Box::pin(self.engine.logs(id, Some(options)));
+        while let Some(Ok(part)) = parts.next().await {
+            printed.extend_from_slice(&part.into_bytes());
+        }
+        output::tail(&printed)
     }
 }
 
@@ -451,6 +469,7 @@ fn exit_of(state: &ContainerState) -> Exit {
         reason,
         never_started: false,
         at_ms: finished.map_or_else(clock::wall_ms, jiff::Timestamp::as_millisecond),
+        last_output: String::new(),
     }
 }
 

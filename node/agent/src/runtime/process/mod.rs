@@ -101,7 +101,10 @@ impl Process {
         if let Some(exit) = files.exit()? {
             return Ok(Seen::Exited(exit));
         }
-        let exit = end_without_shim(&shim);
+        let exit = Exit {
+            last_output: shim::last_output(files),
+            ..end_without_shim(&shim)
+        };
         files.write_exit(&exit)?;
         Ok(Seen::Exited(exit))
     }
@@ -256,6 +259,7 @@ fn end_without_shim(record: &ShimRecord) -> Exit {
         reason,
         never_started: false,
         at_ms: clock::wall_ms(),
+        last_output: String::new(),
     }
 }
 

@@ -258,6 +258,7 @@ mod tests {
             reason: String::new(),
             never_started: false,
             at_ms: 1,
+            last_output: String::new(),
         };
         std::thread::scope(|scope| {
             let shim = scope.spawn(|| (0..200).try_for_each(|_| files.write_exit(&exit)));

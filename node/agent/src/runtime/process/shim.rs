@@ -28,7 +28,7 @@ use super::check::carry_out;
 use super::launch;
 use super::record::{self, Files, ProcessMark, ShimRecord, Stat};
 use crate::clock;
-use crate::runtime::{ContainerSpec, Exit, OUT_OF_MEMORY, StartError};
+use crate::runtime::{ContainerSpec, Exit, OUT_OF_MEMORY, StartError, output};
 
 /// What a shim says on its standard output once its process runs; anything else is the reason why it does not.
 pub(super) const STARTED: &str = "started";
@@ -248,6 +248,7 @@ fn exit(files: &Files, status: ExitStatus, group: &Group) -> Exit {
             reason: StartError::CannotStart(reason).to_string(),
             never_started: true,
             at_ms,
+            last_output: String::new(),
         };
     }
     // A shell's way to tell a signal.
@@ -261,12 +262,22 @@ fn exit(files: &Files, status: ExitStatus, group: &Group) -> Exit {
     } else {
         String::new()
     };
-    Exit {
+    let mut exit = Exit {
         code,
         reason,
         never_started: false,
         at_ms,
+        last_output: String::new(),
+    };
+    if output::is_wanted(&exit) {
+        exit.last_output = last_output(files);
     }
+    exit
+}
+
+/// What cannot be read says nothing: how a process ended is worth more.
+pub(super) fn last_output(files: &Files) -> String {
+    output::tail_of_files(&files.path("stdout"), &files.path("stderr")).unwrap_or_default()
 }
 
 fn become_process(files: &Files, cgroups: &[OsString]) -> ExitCode {

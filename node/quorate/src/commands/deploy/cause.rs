@@ -11,6 +11,10 @@ pub(super) struct Cause {
     pub(super) what: String,
     /// Where there is more to read, if anywhere.
     pub(super) look: Option<String>,
+    /// ARN of the task that failed.
+    pub(super) task: Option<String>,
+    /// What its containers printed last, line by line, once that was asked for.
+    pub(super) printed: Vec<String>,
 }
 
 impl Cause {
@@ -43,7 +47,26 @@ impl Cause {
                 short(&instance)
             ),
             look: output(task, short(&arn), short(&instance)),
+            task: Some(arn),
+            printed: Vec::new(),
         }
+    }
+
+    /// The same with what an answer of DescribeTaskOutput says of it.
+    pub(super) fn with_output(mut self, answer: &Value) -> Self {
+        let containers = list(answer, "/tasks")
+            .iter()
+            .flat_map(|task| list(task, "/containers"));
+        let lines = containers.flat_map(|one| {
+            let (name, printed) = (text(one, "/name"), text(one, "/lastOutput"));
+            let lines: Vec<String> = printed
+                .lines()
+                .map(|line| format!("{name} | {line}"))
+                .collect();
+            lines
+        });
+        self.printed = lines.collect();
+        self
     }
 
     /// Of a service's events since the deployment began, newest first: the last word on what is in the way.
@@ -53,6 +76,8 @@ impl Cause {
         found.map(|message| Self {
             what: message.to_owned(),
             look: None,
+            task: None,
+            printed: Vec::new(),
         })
     }
 }
@@ -75,7 +100,7 @@ fn end(container: &Value, known: &str) -> Option<String> {
     (!said.is_empty()).then(|| format!("{name}: {}", said.join(", ")))
 }
 
-/// Where what the task printed can be read. The API has no logs; the instance keeps them for a while.
+/// Where all that the task printed can be read: the instance keeps it for a while.
 fn output(task: &Value, id: &str, instance: &str) -> Option<String> {
     let containers = list(task, "/containers").iter();
     let failed = containers.filter(|one| one["exitCode"].as_i64().is_some_and(|code| code != 0));
@@ -84,10 +109,10 @@ fn output(task: &Value, id: &str, instance: &str) -> Option<String> {
     // The process runtime names containers by their tasks, Docker's engine does not.
     Some(if runtime_id.starts_with(id) {
         format!(
-            "its output is on {instance}: stdout and stderr in containers/{runtime_id} of the agent's data directory"
+            "all its output is on {instance}: stdout and stderr in containers/{runtime_id} of the agent's data directory"
         )
     } else {
-        format!("its output is on {instance}: docker logs {runtime_id}")
+        format!("all its output is on {instance}: docker logs {runtime_id}")
     })
 }
 
@@ -132,9 +157,15 @@ mod tests {
         let cause = Cause::of_tasks(&tasks);
         let expected = Cause {
             what: "task 02 on mi-1: Essential container in task exited (app: exit code 3)".to_owned(),
-            look: Some("its output is on mi-1: stdout and stderr in containers/02-app of the agent's data directory".to_owned()),
+            look: Some("all its output is on mi-1: stdout and stderr in containers/02-app of the agent's data directory".to_owned()),
+            task: Some("arn:aws:ecs:us-east-1:000000000000:task/default/02".to_owned()),
+            printed: Vec::new(),
         };
-        assert_eq!(cause, Some(expected));
+        assert_eq!(cause.as_ref(), Some(&expected));
+        let told = json!({"tasks": [{"containers": [{"name": "app", "lastOutput": "starting\nno such file"}, {"name": "log"}]}]});
+        let printed = cause.map(|cause| cause.with_output(&told).printed);
+        let expected = ["app | starting", "app | no such file"].map(str::to_owned);
+        assert_eq!(printed, Some(expected.to_vec()));
         assert_eq!(Cause::of_tasks(&tasks[2..]), None);
     }
 
@@ -151,6 +182,8 @@ mod tests {
         let expected = Cause {
             what: "task 01 on mi-1: Task failed to start (app: CannotPullContainerError: no such image)".to_owned(),
             look: None,
+            task: Some("arn:aws:ecs:us-east-1:000000000000:task/default/01".to_owned()),
+            printed: Vec::new(),
         };
         assert_eq!(Cause::of_tasks(&[never]), Some(expected));
         let reason = "CannotPullContainerError: no such image";
@@ -172,7 +205,7 @@ mod tests {
         let look = Cause::of_tasks(&[sick]).and_then(|cause| cause.look);
         assert_eq!(
             look.as_deref(),
-            Some("its output is on mi-1: docker logs 4f5e")
+            Some("all its output is on mi-1: docker logs 4f5e")
         );
     }
 

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use self::cause::Cause;
 use self::definition::{NewImage, has_health_check, registrable, replace};
 use self::screen::{Outcome, Screen};
-use self::watch::{Seen, Target, Verdict, Watch};
+use self::watch::{Progress, Seen, Target, Verdict, Watch};
 use super::Asking;
 use crate::failure::{Exit, Failure};
 use crate::handed_in;
@@ -98,7 +98,11 @@ pub(crate) async fn run(args: &DeployArgs, asking: &Asking) -> Result<(), Failur
         }
         () = endings.next() => Ending::Interrupted,
     };
-    let cause = watch.cause();
+    let cause = match watch.cause().cloned() {
+        Some(cause) => Some(with_output(&client, &target, cause).await),
+        None => None,
+    };
+    let cause = cause.as_ref();
     match ending {
         Ending::Over(Verdict::Completed) => screen.end(Outcome::Completed, &target, None),
         Ending::Over(Verdict::Failed(why)) => {
@@ -107,7 +111,7 @@ pub(crate) async fn run(args: &DeployArgs, asking: &Asking) -> Result<(), Failur
         }
         Ending::TimedOut => {
             screen.end(Outcome::TimedOut, &target, cause)?;
-            Err(timed_out(&target, limit, &watch))
+            Err(timed_out(&target, limit, watch.progress(), cause))
         }
         Ending::Interrupted => {
             screen.end(Outcome::Interrupted, &target, cause)?;
@@ -284,6 +288,18 @@ async fn tasks_of(
     Ok(list(&body, "/tasks").to_vec())
 }
 
+/// Asks what the task of a cause printed last. Without an answer it is still the cause.
+async fn with_output(client: &Client, target: &Target, cause: Cause) -> Cause {
+    let Some(task) = &cause.task else {
+        return cause;
+    };
+    let body = json!({"cluster": target.cluster, "tasks": [task]});
+    match client.call_quorate("DescribeTaskOutput", body).await {
+        Ok(answer) => cause.with_output(&answer),
+        Err(_) => cause,
+    }
+}
+
 fn failed(target: &Target, why: &str, cause: Option<&Cause>) -> Failure {
     let what = format!(
         "{} was not deployed to {}: {why}{}",
@@ -302,18 +318,27 @@ fn failed(target: &Target, why: &str, cause: Option<&Cause>) -> Failure {
 
 fn because(cause: Option<&Cause>) -> String {
     cause.map_or_else(String::new, |cause| {
-        format!("\n  first cause: {}", cause.what)
+        let printed = cause.printed.iter().map(|line| format!("\n    {line}"));
+        format!(
+            "\n  first cause: {}{}",
+            cause.what,
+            printed.collect::<String>()
+        )
     })
 }
 
-fn timed_out(target: &Target, limit: Duration, watch: &Watch) -> Failure {
-    let progress = watch.progress();
+fn timed_out(
+    target: &Target,
+    limit: Duration,
+    progress: &Progress,
+    cause: Option<&Cause>,
+) -> Failure {
     let what = format!(
         "not over after {} s: {} of {} tasks run{}",
         limit.as_secs(),
         progress.running,
         progress.desired,
-        because(watch.cause())
+        because(cause)
     );
     goes_on(TIMED_OUT, what, target)
 }
@@ -377,10 +402,13 @@ mod tests {
         let cause = Cause {
             what: "task 01 on mi-1: it broke (app: exit code 3)".to_owned(),
             look: Some("its output is on mi-1: docker logs 4f5e".to_owned()),
+            task: None,
+            printed: vec!["app | no such file".to_owned()],
         };
         let text = failed(&target, "it was rolled back: why", Some(&cause)).to_string();
         let expected = "web:2 was not deployed to web: it was rolled back: why
   first cause: task 01 on mi-1: it broke (app: exit code 3)
+    app | no such file
   next: its output is on mi-1: docker logs 4f5e";
         assert_eq!(text, expected);
         let failure = goes_on(TIMED_OUT, "not over".to_owned(), &target);

@@ -317,6 +317,9 @@ fn json_end(at: Duration, outcome: Outcome, cause: Option<&Cause>) -> String {
     let mut end = json!({"elapsedSeconds": seconds(at), "outcome": outcome.name()});
     if let Some(cause) = cause {
         end["cause"] = json!(cause.what);
+        if !cause.printed.is_empty() {
+            end["lastOutput"] = json!(cause.printed);
+        }
     }
     format!("{end}\n")
 }
@@ -405,7 +408,15 @@ healthy [##########....................] 1/3
         let cause = Cause {
             what: "task 0123: it broke".to_owned(),
             look: None,
+            task: None,
+            printed: vec!["app | no such file".to_owned()],
         };
+        let end = json_end(Duration::from_secs(9), Outcome::Failed, Some(&cause));
+        let end: Value = serde_json::from_str(&end).unwrap_or_default();
+        let expected = json!({
+            "elapsedSeconds": 9.0, "outcome": "FAILED", "cause": "task 0123: it broke", "lastOutput": ["app | no such file"],
+        });
+        assert_eq!(end, expected);
         let mut view = view();
         view.cause = Some(cause);
         view.progress.hook = Some("h-1".to_owned());

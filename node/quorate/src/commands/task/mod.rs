@@ -238,7 +238,7 @@ async fn found(args: &LsArgs, client: &Client) -> Result<Value, Failure> {
 }
 
 async fn describe(args: &TasksArgs, client: &Client, output: Format) -> Result<(), Failure> {
-    let answer = client
+    let mut answer = client
         .describe(
             "DescribeTasks",
             json!({"cluster": args.cluster}),
@@ -246,6 +246,7 @@ async fn describe(args: &TasksArgs, client: &Client, output: Format) -> Result<(
             &args.tasks,
         )
         .await?;
+    add_output(args, client, &mut answer).await?;
     match output {
         // A task in full has no useful row; its own words are shown, as JSON without the punctuation.
         Format::Table => print(
@@ -258,6 +259,33 @@ async fn describe(args: &TasksArgs, client: &Client, output: Format) -> Result<(
         Format::Json => print(&format!("{answer:#}\n"))?,
     }
     refused(&answer).map_or(Ok(()), Err)
+}
+
+/// Containers that failed are shown with what they printed last.
+async fn add_output(args: &TasksArgs, client: &Client, answer: &mut Value) -> Result<(), Failure> {
+    let failed = list(answer, "/tasks").iter().filter(|task| {
+        let mut ends = list(task, "/containers").iter();
+        ends.any(|one| one["exitCode"].as_i64().is_some_and(|code| code != 0))
+    });
+    let failed: Vec<String> = failed.map(|task| text(task, "/taskArn")).collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let body = json!({"cluster": args.cluster, "tasks": failed});
+    let told = client.call_quorate("DescribeTaskOutput", body).await?;
+    let told = list(&told, "/tasks").iter();
+    let told = told.flat_map(|task| list(task, "/containers").iter().map(move |one| (task, one)));
+    for (task, container) in told {
+        let mine = answer["tasks"].as_array_mut().into_iter().flatten();
+        let mine = mine.filter(|one| one["taskArn"] == task["taskArn"]);
+        let mut mine = mine
+            .filter_map(|one| one["containers"].as_array_mut())
+            .flatten();
+        if let Some(mine) = mine.find(|one| one["name"] == container["name"]) {
+            mine["lastOutput"] = container["lastOutput"].clone();
+        }
+    }
+    Ok(())
 }
 
 async fn stop(args: &StopArgs, client: &Client, output: Format) -> Result<(), Failure> {

@@ -163,6 +163,7 @@ fn observe(on: InstanceId, by: u128, number: u128, status: TaskStatus) -> Comman
                 image_digest: String::new(),
                 bindings: Vec::new(),
                 health: None,
+                last_output: String::new(),
             }],
             pull_started_at: None,
             pull_stopped_at: None,

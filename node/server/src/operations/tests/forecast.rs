@@ -183,7 +183,8 @@ fn a_rebalancing_is_told_of_before_it_is_switched_on() {
         desk.wait(60_000);
         all_run(&mut desk);
     }
-    let on_it = desk.state.live_tasks_on(&InstanceId::from_u128(4));
+    let newcomer = InstanceId::from_u128(4);
+    let on_it = desk.state.live_tasks_on(&newcomer);
     assert_eq!(on_it.count(), 1);
     let told = desk.own("DescribePlan", plan).unwrap();
     assert_eq!(told["moves"], json!([]), "{told}");

@@ -118,8 +118,9 @@ impl Desk {
     fn own(&mut self, operation: &str, input: Value) -> Result<Value, Exception> {
         self.request = self.mint.request();
         let input = Input::parse(operation, input.to_string().as_bytes())?;
-        let Reckon(read) = find("quorate", operation)?.meaning else {
-            unreachable!("{operation} is another kind")
+        let read = match find("quorate", operation)?.meaning {
+            Read(read) | Reckon(read) => read,
+            Write(..) | Identity | Nodes => unreachable!("{operation} is another kind"),
         };
         let answer = read(&self.scene(), input)?;
         Ok(serde_json::from_slice(&answer).unwrap())
@@ -287,6 +288,7 @@ impl Desk {
             image_digest: "sha256:1".into(),
             bindings: Vec::new(),
             health,
+            last_output: exit_code.map_or_else(String::new, |code| format!("code {code}")),
         }];
         let seen = TaskObserved {
             task,

@@ -44,6 +44,13 @@ fn a_task_is_followed_from_start_to_end() {
         (&json!("UserInitiated"), &json!("Task stopped by user"))
     );
     desk.observe(Desk::id(&task), TaskStatus::Stopped, Some(137));
+    let output = json!({"tasks": [task["taskArn"], "0".repeat(32)]});
+    let output = desk.own("DescribeTaskOutput", output).unwrap();
+    assert_eq!(
+        output["tasks"][0]["containers"],
+        json!([{"name": "app", "exitCode": 137, "lastOutput": "code 137"}])
+    );
+    assert_eq!(output["failures"][0]["reason"], "MISSING");
     let stopped = describe(&mut desk, &task);
     assert_eq!(
         (

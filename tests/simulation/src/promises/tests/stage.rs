@@ -286,6 +286,7 @@ impl Stage {
             image_digest: String::new(),
             bindings: Vec::new(),
             health: None,
+            last_output: String::new(),
         };
         let observed = TaskObserved {
             task,

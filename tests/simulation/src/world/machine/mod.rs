@@ -256,6 +256,7 @@ impl Machine {
                 reason: String::new(),
                 never_started: false,
                 at_ms,
+                last_output: String::new(),
             });
             Some(container.id.clone())
         });
