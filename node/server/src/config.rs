@@ -38,6 +38,8 @@ pub struct Config {
     pub access_key: Vec<AccessKey>,
     /// A silent instance loses its tasks after this long.
     pub lost_after: Span,
+    /// Tasks of services that rebalancing begins to move within a minute, over all services; 0 = none.
+    pub moves_per_minute: u64,
     /// How often the leader speaks to followers.
     pub heartbeat: Span,
     /// How long a follower waits before it stands for election: at random within this range.
@@ -63,6 +65,7 @@ impl Default for Config {
             account: "000000000000".into(),
             access_key: Vec::new(),
             lost_after: Span::from_millis(Policy::default().lost_after_ms),
+            moves_per_minute: Policy::default().moves_per_minute,
             heartbeat: Span::from_millis(100),
             election: SpanRange {
                 min: Span::from_millis(600),
@@ -143,6 +146,7 @@ impl Config {
     pub fn policy(&self) -> Policy {
         Policy {
             lost_after_ms: self.lost_after.as_millis(),
+            moves_per_minute: self.moves_per_minute,
             ..Policy::default()
         }
     }

@@ -16,6 +16,7 @@ const ROLE: Role = Role {
     keys: &[
         Key::new("node-id", Shape::Number),
         Key::new("access-key", Shape::Texts),
+        Key::new("moves-per-minute", Shape::Number),
         Key::new("snapshot-every", Shape::Number),
     ],
 };
@@ -73,6 +74,10 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "SPAN")]
     #[serde(skip_serializing_if = "Option::is_none")]
     lost_after: Option<String>,
+    /// Tasks that rebalancing begins to move within a minute, over all services; 0: none [default: 10]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moves_per_minute: Option<String>,
     /// How often the leader speaks to followers [default: 100ms]
     #[arg(long, value_name = "SPAN")]
     #[serde(skip_serializing_if = "Option::is_none")]
