@@ -3,20 +3,20 @@
 mod agent;
 mod capacity;
 mod service;
+mod tags;
+mod task;
 mod task_set;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::documents::{
-    Capacity, DefinitionSpec, Document, ServiceConstraint, ServiceStrategy, Tags,
-};
+use crate::documents::{Capacity, DefinitionSpec, Document, Tags};
 use crate::ids::{
-    ClusterName, ContainerId, DefinitionId, DeploymentId, Family, InstanceId, NodeId, ProviderName,
-    RequestId, ServiceKey, SessionId, StoreId, TaskId, TaskSetKey,
+    ClusterName, DefinitionId, DeploymentId, Family, InstanceId, NodeId, ProviderName, RequestId,
+    ServiceKey, SessionId, StoreId, TaskId, TaskSetKey,
 };
-use crate::state::{HostPort, PortBinding, StopCode};
+use crate::state::StopCode;
 use crate::time::Millis;
 
 pub use agent::{ContainerObserved, NewInstance, TaskObserved};
@@ -25,6 +25,8 @@ pub use service::{
     NewDeployment, NewEvent, NewService, ServiceStart, ServiceStep, ServiceStop, ServiceUpdate,
     Turn,
 };
+pub use tags::Tagged;
+pub use task::{Asked, ClientToken, NewContainer, NewTask, Reservation};
 pub use task_set::{NewTaskSet, TaskSetDeletion, TaskSetRejection, TaskSetUpdate};
 
 /// One entry of the Raft log: commands that were waiting together, in order, and the leader's time.
@@ -60,6 +62,13 @@ pub enum Command {
         #[serde(default)]
         capacity: Capacity,
     },
+    /// UpdateCluster and UpdateClusterSettings.
+    UpdateCluster {
+        /// Its name.
+        name: ClusterName,
+        /// settings, configuration and the like, with the update worked in.
+        document: Document,
+    },
     /// DeleteCluster: refused while anything lives in it.
     DeleteCluster {
         /// Its name.
@@ -82,6 +91,36 @@ pub enum Command {
     DeregisterDefinition {
         /// Which.
         id: DefinitionId,
+    },
+    /// DeleteTaskDefinitions: those that are INACTIVE go as soon as nothing uses them; others are left alone.
+    DeleteDefinitions {
+        /// Which.
+        ids: Vec<DefinitionId>,
+    },
+    /// Duty: revisions to be deleted whose time has come are looked at; what is unused goes.
+    PurgeDefinitions,
+    /// TagResource: each tag new, or in the place of the one with its key.
+    Tag {
+        /// What.
+        resource: Tagged,
+        /// At least one.
+        tags: Tags,
+    },
+    /// UntagResource: keys that are not there are left out.
+    Untag {
+        /// What.
+        resource: Tagged,
+        /// At least one.
+        keys: Vec<String>,
+    },
+    /// PutAccountSetting, PutAccountSettingDefault, DeleteAccountSetting.
+    PutSetting {
+        /// Whose (ARN); `None` is the account's default.
+        principal: Option<String>,
+        /// Its name.
+        name: String,
+        /// `None` deletes it.
+        value: Option<String>,
     },
     /// RunTask and StartTask: tasks that have been placed. All or none.
     StartTasks {
@@ -255,103 +294,6 @@ pub enum Command {
     PlaceTasks(QueueStep),
 }
 
-/// A client's idempotency token (RunTask, StartTask) and what it was given with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClientToken {
-    /// The cluster it was used in.
-    pub cluster: ClusterName,
-    /// Up to 64 printable characters.
-    pub token: String,
-    /// SHA-256 of the request's parameters: the same token with others is a conflict.
-    pub fingerprint: [u8; 32],
-}
-
-/// What a call asked of placement. Nothing acts on it any more: where its tasks go is decided. Kept as texts, because an entry must be read
-/// by every later version, whatever has become of the language of its expressions.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
-    /// Its constraints, without those of the definition.
-    pub constraints: Vec<ServiceConstraint>,
-    /// Its strategies.
-    pub strategies: Vec<ServiceStrategy>,
-    /// What lots were drawn with.
-    pub seed: u64,
-    /// It named the instances itself (StartTask).
-    pub is_named: bool,
-}
-
-/// A task, placed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewTask {
-    /// Minted by the leader.
-    pub id: TaskId,
-    /// Its cluster.
-    pub cluster: ClusterName,
-    /// What it runs.
-    pub definition: DefinitionId,
-    /// Where it runs.
-    pub instance: InstanceId,
-    /// CPU units and memory reserved.
-    pub reserved: Reservation,
-    /// Its containers, in the definition's order.
-    pub containers: Vec<NewContainer>,
-    /// `family:NAME` unless the caller gave another.
-    pub group: String,
-    /// Who started it; empty if nobody said.
-    pub started_by: String,
-    /// TaskOverride, verbatim.
-    pub overrides: Document,
-    /// Its tags.
-    pub tags: Tags,
-    /// EC2 | EXTERNAL | FARGATE, as the caller asked.
-    pub launch_type: String,
-    /// The capacity provider that it was asked for with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provider: Option<ProviderName>,
-    /// How long its containers may take from SIGTERM to the end.
-    pub stop_timeout_ms: u64,
-    /// enableExecuteCommand.
-    pub enable_execute_command: bool,
-}
-
-/// What a task takes from its instance.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reservation {
-    /// CPU units.
-    pub cpu_units: u64,
-    /// MiB.
-    pub memory_mib: u64,
-    /// GPUs.
-    #[serde(default)]
-    pub gpus: u64,
-    /// Host ports, static and dynamic.
-    pub ports: Vec<HostPort>,
-}
-
-/// A container of a task, placed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewContainer {
-    /// Last part of its ARN.
-    pub id: ContainerId,
-    /// Its name in the definition.
-    pub name: String,
-    /// Its image.
-    pub image: String,
-    /// Whether its end is the task's.
-    pub essential: bool,
-    /// CPU units asked for; shown by DescribeTasks.
-    pub cpu_units: u64,
-    /// Hard memory limit; 0 = none.
-    pub memory_mib: u64,
-    /// Soft memory limit; 0 = none.
-    pub memory_reservation_mib: u64,
-    /// Which host port each of its ports gets.
-    pub bindings: Vec<PortBinding>,
-    /// Whether its definition has a health check.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub has_health_check: bool,
-}
-
 /// A custom attribute of an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceAttribute {
@@ -384,6 +326,8 @@ pub enum Reply {
     Cluster(ClusterName),
     /// The revision that was made or ended.
     Definition(DefinitionId),
+    /// The revisions that are being deleted.
+    Definitions(Vec<DefinitionId>),
     /// The tasks that were started now, or earlier under the same token.
     Tasks(Vec<TaskId>),
     /// The instance, and which life of its registration this is.
@@ -405,6 +349,15 @@ pub enum Reply {
     Provider(ProviderName),
     /// The task set as it is wanted now.
     TaskSet(TaskSetKey),
+    /// The account setting that was put, or deleted.
+    Setting {
+        /// Whose (ARN); `None` is the account's default.
+        principal: Option<String>,
+        /// Its name.
+        name: String,
+        /// The value that was put, or that was there before it was deleted.
+        value: Option<String>,
+    },
 }
 
 /// A refusal; the same on all replicas. Nothing was changed.
@@ -428,6 +381,12 @@ pub enum Rejection {
     /// The revision was deregistered.
     #[error("task definition {0} is INACTIVE")]
     DefinitionInactive(DefinitionId),
+    /// TagResource and UntagResource of what is not there.
+    #[error("{0} does not exist")]
+    TaggedNotFound(Tagged),
+    /// TagResource beyond ECS's fifty tags of a resource.
+    #[error("{0} has too many tags")]
+    TooManyTags(Tagged),
     /// The token was used with other parameters.
     #[error("the client token was used with other parameters")]
     TokenConflict {

@@ -20,8 +20,10 @@ use crate::state::{
 use crate::time::Millis;
 
 /// The number of this form. A reader takes this one and those before it.
-pub const FORMAT: u32 = 3;
-/// The form before: it has no capacity providers, and no tasks that wait for them.
+pub const FORMAT: u32 = 4;
+/// The form before: it has no account settings.
+const FORMAT_WITHOUT_SETTINGS: u32 = 3;
+/// The second form: it has no capacity providers either, and no tasks that wait for them.
 const FORMAT_WITHOUT_PROVIDERS: u32 = 2;
 /// The first form: it has no services either.
 const FORMAT_WITHOUT_SERVICES: u32 = 1;
@@ -111,7 +113,8 @@ pub fn write(state: &State, to: &mut impl Write) -> io::Result<()> {
     table(to, state.providers.size(), state.providers())?;
     table(to, state.waiting.size(), state.waiting_tasks())?;
     table(to, state.queues.size(), state.queues())?;
-    row(to, &state.lived)
+    row(to, &state.lived)?;
+    table(to, state.settings.size(), state.settings.iter())
 }
 
 fn events(state: &State) -> impl Iterator<Item = &ServiceEvent> {
@@ -159,6 +162,11 @@ pub fn read(from: &mut impl Read) -> Result<State, SnapshotError> {
     } else {
         // What is remembered of requests carries the log's time there.
         state.lived = now;
+    }
+    if found > FORMAT_WITHOUT_SETTINGS {
+        read_table(from, |(key, value): ((String, String), String)| {
+            state.settings.insert_mut(key, value);
+        })?;
     }
     Ok(state)
 }

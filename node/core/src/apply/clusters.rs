@@ -33,6 +33,21 @@ impl Desk<'_> {
         Ok(Reply::Cluster(name.clone()))
     }
 
+    pub(super) fn update_cluster(
+        &mut self,
+        name: &ClusterName,
+        document: &Document,
+    ) -> Result<Reply, Rejection> {
+        self.active_cluster(name)?;
+        let cluster = self.state.cluster(name).cloned();
+        if let Some(mut cluster) = cluster.filter(|cluster| cluster.document != *document) {
+            cluster.document = document.clone();
+            self.state.put_cluster(cluster);
+            self.touch(Change::Cluster(name.clone()));
+        }
+        Ok(Reply::Cluster(name.clone()))
+    }
+
     /// Tasks are looked at first: each is on an instance, and so would never be named.
     pub(super) fn delete_cluster(&mut self, name: &ClusterName) -> Result<Reply, Rejection> {
         let cluster = self

@@ -12,7 +12,9 @@ mod nodes;
 mod observe;
 mod pauses;
 mod services;
+mod settings;
 mod steps;
+mod tags;
 mod task_sets;
 mod tasks;
 mod waiting;
@@ -109,6 +111,7 @@ impl Desk<'_> {
                 document,
                 capacity,
             } => self.create_cluster(name, tags, document, capacity),
+            Command::UpdateCluster { name, document } => self.update_cluster(name, document),
             Command::DeleteCluster { name } => self.delete_cluster(name),
             Command::RegisterDefinition {
                 family,
@@ -118,6 +121,15 @@ impl Desk<'_> {
                 registered_by,
             } => self.register_definition(family, document, spec, tags, registered_by),
             Command::DeregisterDefinition { id } => self.deregister_definition(id),
+            Command::DeleteDefinitions { ids } => Ok(self.delete_definitions(ids)),
+            Command::PurgeDefinitions => Ok(self.purge_definitions()),
+            Command::Tag { resource, tags } => self.tag(resource, tags),
+            Command::Untag { resource, keys } => self.untag(resource, keys),
+            Command::PutSetting {
+                principal,
+                name,
+                value,
+            } => Ok(self.put_setting(principal.as_deref(), name, value.as_deref())),
             Command::StartTasks { token, tasks, .. } => {
                 self.start_tasks(token.as_ref(), tasks, &[])
             }
@@ -195,6 +207,11 @@ impl Desk<'_> {
 fn is_worth_remembering(command: &Command) -> bool {
     match command {
         Command::CreateCluster { .. }
+        | Command::UpdateCluster { .. }
+        | Command::DeleteDefinitions { .. }
+        | Command::Tag { .. }
+        | Command::Untag { .. }
+        | Command::PutSetting { .. }
         | Command::DeleteCluster { .. }
         | Command::RegisterDefinition { .. }
         | Command::DeregisterDefinition { .. }
@@ -221,6 +238,7 @@ fn is_worth_remembering(command: &Command) -> bool {
         | Command::PutClusterCapacity { .. }
         | Command::QueueTasks { .. } => true,
         Command::Disconnect { .. }
+        | Command::PurgeDefinitions
         | Command::LoseInstance { .. }
         | Command::Observe { .. }
         | Command::ExpireStops { .. }

@@ -18,6 +18,13 @@ pub struct Tag {
 /// The tags of one resource, in the order given.
 pub type Tags = Vec<Tag>;
 
+/// Whether the key is one of those that only ECS itself gives: `aws:` in front, in any case.
+#[must_use]
+pub fn is_reserved(key: &str) -> bool {
+    let start = key.get(..4);
+    start.is_some_and(|start| start.eq_ignore_ascii_case("aws:"))
+}
+
 /// Tags that ECS would refuse (InvalidParameterException).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TagError {
@@ -41,11 +48,7 @@ pub fn check(tags: &[Tag]) -> Result<(), TagError> {
         return Err(TagError::TooMany);
     }
     for (place, tag) in tags.iter().enumerate() {
-        let reserved = tag
-            .key
-            .get(..4)
-            .is_some_and(|start| start.eq_ignore_ascii_case("aws:"));
-        if tag.key.is_empty() || tag.key.chars().count() > 128 || reserved {
+        if tag.key.is_empty() || tag.key.chars().count() > 128 || is_reserved(&tag.key) {
             return Err(TagError::Key(tag.key.clone()));
         }
         if tag.value.chars().count() > 256 {

@@ -1,5 +1,6 @@
 //! What a leader owes the state now. Pure: called often, by whoever leads, on the state as it is; proposing twice is harmless.
 
+mod definitions;
 mod instances;
 pub(crate) mod services;
 mod tasks;
@@ -83,6 +84,7 @@ pub fn duties(
     let now = now.max(state.now());
     let mut owed = instances::owed(state, heard, policy);
     owed.extend(tasks::owed(state, policy, now));
+    owed.extend(definitions::owed(state, now));
     waiting::owe(state, now, mint, &mut owed);
     services::owe(state, policy, now, mint, &mut owed);
     owed

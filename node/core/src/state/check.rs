@@ -174,6 +174,9 @@ impl State {
         for instance in self.instances() {
             rebuilt.put_instance(instance.clone());
         }
+        for definition in self.definitions() {
+            rebuilt.put_definition(definition.clone());
+        }
         for task in self.tasks() {
             rebuilt.put_task(task.clone());
         }

@@ -15,6 +15,8 @@ pub enum DefinitionStatus {
     Active,
     /// Deregistered: only its running users keep it.
     Inactive,
+    /// To be deleted once it has no users left.
+    DeleteInProgress,
 }
 
 impl DefinitionStatus {
@@ -24,6 +26,7 @@ impl DefinitionStatus {
         match self {
             Self::Active => "ACTIVE",
             Self::Inactive => "INACTIVE",
+            Self::DeleteInProgress => "DELETE_IN_PROGRESS",
         }
     }
 }
@@ -33,7 +36,7 @@ impl DefinitionStatus {
 pub struct TaskDefinition {
     /// family:revision.
     pub id: DefinitionId,
-    /// ACTIVE or INACTIVE.
+    /// ACTIVE, INACTIVE or DELETE_IN_PROGRESS.
     pub status: DefinitionStatus,
     /// As its author wrote it, without tags.
     pub document: Document,
@@ -47,6 +50,12 @@ pub struct TaskDefinition {
     pub registered_by: String,
     /// When it was deregistered.
     pub deregistered_at: Option<Millis>,
+    /// When it was asked to be deleted (`deleteRequestedAt`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete_requested_at: Option<Millis>,
+    /// When to look whether it still has users; only while it is being deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purge_at: Option<Millis>,
 }
 
 /// A family: which revisions exist.

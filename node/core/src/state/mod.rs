@@ -18,6 +18,8 @@ mod resources;
 mod rollout;
 mod service;
 mod services;
+mod settings;
+mod tags;
 mod task;
 mod task_set;
 mod waiting;
@@ -79,6 +81,8 @@ pub struct State {
     pub(crate) providers: Map<ProviderName, Arc<CapacityProvider>>,
     pub(crate) waiting: Map<TaskId, Arc<WaitingTask>>,
     pub(crate) queues: Map<ClusterName, Queue>,
+    /// By whose they are (ARN; empty is the account's default) and their names.
+    pub(crate) settings: Map<(String, String), String>,
     pub(crate) index: Indexes,
 }
 
@@ -91,6 +95,8 @@ pub(crate) struct Indexes {
     pub(crate) live_by_instance: Set<(InstanceId, TaskId)>,
     pub(crate) instances_by_cluster: Set<(ClusterName, InstanceId)>,
     pub(crate) instances_by_token: Map<String, InstanceId>,
+    /// Revisions that are being deleted, by the time at which they are to be looked at.
+    pub(crate) deletions: Set<(Millis, DefinitionId)>,
     /// What placement looks at.
     pub(crate) ground: Map<ClusterName, Ground>,
     /// Tasks told to stop and not STOPPED, by the time they were told plus their stop timeout.
@@ -191,6 +197,12 @@ impl State {
         self.definitions_of(family)
             .rev()
             .find(|definition| definition.status == DefinitionStatus::Active)
+    }
+
+    /// Revisions that are being deleted and have to be looked at by now.
+    pub(crate) fn deletions_due(&self, now: Millis) -> impl Iterator<Item = &DefinitionId> {
+        let due = self.index.deletions.iter();
+        due.take_while(move |(at, _)| *at <= now).map(|(_, id)| id)
     }
 
     /// All families by name.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{
     Cluster, Ground, Instance, NodeRecord, Remembered, State, Task, TaskDefinition, TokenRecord,
 };
-use crate::ids::{ClusterName, Family, RequestId, TaskId};
+use crate::ids::{ClusterName, DefinitionId, Family, RequestId, TaskId};
 use crate::state::{DesiredStatus, FamilyRecord};
 use crate::time::Millis;
 
@@ -24,8 +24,23 @@ impl State {
     }
 
     pub(crate) fn put_definition(&mut self, definition: TaskDefinition) {
+        self.forget_deletion(&definition.id);
+        if let Some(at) = definition.purge_at {
+            self.index.deletions.insert_mut((at, definition.id.clone()));
+        }
         self.definitions
             .insert_mut(definition.id.clone(), Arc::new(definition));
+    }
+
+    pub(crate) fn remove_definition(&mut self, id: &DefinitionId) {
+        self.forget_deletion(id);
+        self.definitions.remove_mut(id);
+    }
+
+    fn forget_deletion(&mut self, id: &DefinitionId) {
+        if let Some(at) = self.definitions.get(id).and_then(|known| known.purge_at) {
+            self.index.deletions.remove_mut(&(at, id.clone()));
+        }
     }
 
     /// Cluster and token are an instance's for life.

@@ -16,6 +16,13 @@ pub(crate) fn command(mut command: Value) -> Value {
         ),
         "RegisterDefinition" => definition(body),
         "DeregisterDefinition" => definition_id(&mut body["id"]),
+        "DeleteDefinitions" => {
+            let ids = body["ids"].as_array_mut().expect("ids is a list");
+            ids.iter_mut().for_each(definition_id);
+        }
+        "UpdateCluster" => under(body, json!({"name": "default"})),
+        "PutSetting" => under(body, json!({"principal": null})),
+        "Tag" | "Untag" => tagged(&mut body["resource"]),
         "StartTasks" => start(body),
         "StopTask" => under(
             body,
@@ -91,6 +98,23 @@ fn definition(body: &mut Value) {
 fn definition_id(id: &mut Value) {
     if let Some((family, revision)) = id.as_str().and_then(|text| text.rsplit_once(':')) {
         *id = json!({"family": family, "revision": revision.parse::<u64>().expect("a revision")});
+    }
+}
+
+/// `{"Service": "web"}` is one of the cluster `default`, `{"TaskSet": ["web", 2]}` one of its task sets.
+fn tagged(resource: &mut Value) {
+    match resource
+        .as_object_mut()
+        .and_then(|one| one.iter_mut().next())
+    {
+        Some((kind, id)) if kind == "Service" => service_key(id),
+        Some((kind, id)) if kind == "Definition" => definition_id(id),
+        Some((kind, id)) if kind == "TaskSet" => {
+            let mut service = id[0].take();
+            service_key(&mut service);
+            *id = json!({"service": service, "id": id[1]});
+        }
+        _ => {}
     }
 }
 

@@ -22,14 +22,14 @@ macro_rules! variants {
 variants!(Command, COMMANDS, command: CreateCluster, DeleteCluster, RegisterDefinition, DeregisterDefinition, StartTasks,
     StopTask, RegisterInstance, Disconnect, DeregisterInstance, PutAttributes, DeleteAttributes, SetDraining, LoseInstance,
     Observe, ExpireStops, Forget, RecordNode, CreateService, UpdateService, DeleteService, StopDeployment, ContinueDeployment,
-    StepService, ProtectTasks, CreateTaskSet, UpdateTaskSet, DeleteTaskSet, MakePrimary, CreateProvider, UpdateProvider, DeleteProvider,
+    StepService, UpdateCluster, DeleteDefinitions, PurgeDefinitions, Tag, Untag, PutSetting, ProtectTasks, CreateTaskSet, UpdateTaskSet, DeleteTaskSet, MakePrimary, CreateProvider, UpdateProvider, DeleteProvider,
     PutClusterCapacity, QueueTasks, PlaceTasks);
 variants!(Rejection, REJECTIONS, rejection: ClusterNotFound, ClusterInactive, ClusterHasInstances, ClusterHasTasks,
     DefinitionNotFound, DefinitionInactive, TokenConflict, NoLongerFits, TaskNotFound, InstanceNotFound, InstanceInactive,
     InstanceHasTasks, TooManyAttributes, InstanceElsewhere, StaleSession, NodeHasOtherStore, ClusterHasServices,
     ServiceNotFound, ServiceNotActive, ServiceExists, ServiceDraining, ServiceScaled, ServiceMoved, DeploymentNotFound,
     NotPaused, DeploymentEnded, ProviderExists, ProviderNotFound, GroupTaken, ProviderAttached, ProviderNotAttached,
-    ProviderInUse, TooManyWaiting, QueueMoved, TaskSet);
+    ProviderInUse, TooManyWaiting, QueueMoved, TaggedNotFound, TooManyTags, TaskSet);
 variants!(TaskSetRejection, OF_TASK_SETS, of_task_sets: NotExternal, External, Remain, NotFound, TooMany, Exists, Scaled, Primary,
     Draining);
 variants!(Refusal, REFUSALS, refusal: Capacity, NotActive, AgentDisconnected, Overcommitted, Cpu, Memory, Ports, Gpu, Attribute, MemberOf,

@@ -95,6 +95,8 @@ pub(crate) fn show(state: &State, what: &str) -> String {
         ["token", cluster, token] => state
             .token(&cluster.parse().expect("a name"), token)
             .map(|record| format!("{} at={}", short(&record.tasks), record.at.0)),
+        ["setting", name] => state.setting(None, name).map(str::to_owned),
+        ["setting", name, principal] => state.setting(Some(principal), name).map(str::to_owned),
         ["node", id] => state
             .nodes()
             .find(|node| node.node.to_string() == id)

@@ -129,6 +129,8 @@ pub(super) fn refusal(rejection: &Rejection) -> Refused {
         | Rejection::ClusterHasTasks(_)
         | Rejection::DefinitionNotFound(_)
         | Rejection::DefinitionInactive(_)
+        | Rejection::TaggedNotFound(_)
+        | Rejection::TooManyTags(_)
         | Rejection::TokenConflict { .. }
         | Rejection::NoLongerFits { .. }
         | Rejection::TaskNotFound(_)

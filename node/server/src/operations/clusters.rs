@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use quorate_core::Command;
 use quorate_core::Reply;
-use quorate_core::documents::{Tags, tags};
+use quorate_core::documents::{Document, Tags, tags};
 use quorate_core::ids::ClusterName;
 use quorate_core::state::{Cluster, ClusterStatus};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::capacity::Wanted;
 use super::exception::{Exception, Kind};
@@ -14,7 +15,7 @@ use super::input::{Input, check_list};
 use super::page::{Order, Paging};
 use super::render::cluster::{ClusterJson, Include};
 use super::render::{self, Failure};
-use super::{Intent, Outcome, Scene, refusals};
+use super::{Intent, Outcome, Scene, refusals, settings};
 
 /// ECS: clusters in one DescribeClusters.
 const DESCRIBED_MAX: usize = 100;
@@ -69,10 +70,31 @@ struct Create {
     service_connect_defaults: Option<Namespace>,
 }
 
+/// `serviceConnectDefaults`: a namespace, of which there are none yet; an empty name takes one away.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Namespace {
+pub(super) struct Namespace {
     namespace: String,
+}
+
+impl Namespace {
+    pub(super) fn check(&self) -> Result<(), Exception> {
+        if self.namespace.is_empty() {
+            return Ok(());
+        }
+        let text = format!("The namespace {} was not found.", self.namespace);
+        Err(Exception::new(Kind::NamespaceNotFound, text))
+    }
+}
+
+/// Refuses a document that no cluster's shapes could fill.
+pub(super) fn check_size(document: &Document) -> Result<(), Exception> {
+    if document.text().len() > DOCUMENT_MAX_BYTES {
+        return Err(Exception::invalid_parameter(
+            "The cluster's configuration can not exceed 64 KiB.",
+        ));
+    }
+    Ok(())
 }
 
 /// CreateCluster.
@@ -88,13 +110,8 @@ pub(super) fn create(scene: &Scene<'_>, mut input: Input) -> Result<Intent, Exce
     };
     tags::check(&create.tags).map_err(|error| refusals::tags(&error))?;
     let capacity = create.capacity.checked(scene)?;
-    if let Some(Namespace { namespace }) = create
-        .service_connect_defaults
-        .filter(|given| !given.namespace.is_empty())
-    {
-        let text = format!("The namespace {namespace} was not found.");
-        return Err(Exception::new(Kind::NamespaceNotFound, text));
-    }
+    let namespace = create.service_connect_defaults.as_ref();
+    namespace.map_or(Ok(()), Namespace::check)?;
     // What has a place of its own, or was refused above.
     for member in [
         "clusterName",
@@ -105,12 +122,16 @@ pub(super) fn create(scene: &Scene<'_>, mut input: Input) -> Result<Intent, Exce
     ] {
         input.take(member);
     }
-    let document = input.document();
-    if document.text().len() > DOCUMENT_MAX_BYTES {
-        return Err(Exception::invalid_parameter(
-            "The cluster's configuration can not exceed 64 KiB.",
-        ));
+    if let Some(value) = settings::container_insights(scene)?
+        && !input.object().contains_key("settings")
+    {
+        input.put(
+            "settings",
+            json!([{"name": settings::CONTAINER_INSIGHTS, "value": value}]),
+        );
     }
+    let document = input.document();
+    check_size(&document)?;
     Ok(Intent::Change(Command::CreateCluster {
         name,
         tags: create.tags,
@@ -124,7 +145,7 @@ struct Answer<'a> {
     cluster: ClusterJson<'a>,
 }
 
-/// The answer of CreateCluster and PutClusterCapacityProviders.
+/// The answer of CreateCluster, UpdateCluster, UpdateClusterSettings and PutClusterCapacityProviders.
 pub(super) fn created(scene: &Scene<'_>, outcome: &Outcome) -> Result<Bytes, Exception> {
     answer(scene, outcome, ALL)
 }

@@ -26,7 +26,9 @@ pub(super) fn usable<'a>(scene: &Scene<'a>, text: &str) -> Result<&'a TaskDefini
             let found = scene.state.definition(&id).ok_or_else(not_found)?;
             match found.status {
                 DefinitionStatus::Active => Ok(found),
-                DefinitionStatus::Inactive => Err(refusals::definition_inactive()),
+                DefinitionStatus::Inactive | DefinitionStatus::DeleteInProgress => {
+                    Err(refusals::definition_inactive())
+                }
             }
         }
         DefinitionReference::Newest(family) => {
@@ -119,10 +121,8 @@ fn changed<'a>(scene: &Scene<'a>, outcome: &Outcome) -> Result<&'a TaskDefinitio
     let Reply::Definition(id) = &outcome.reply else {
         return Err(outcome.strange());
     };
-    Ok(scene
-        .state
-        .definition(id)
-        .expect("revisions are never removed from the state"))
+    // It may have been deleted since.
+    exact(scene, id)
 }
 
 #[derive(Default, Deserialize)]
@@ -219,15 +219,16 @@ struct Families<'a> {
 pub(super) fn families(scene: &Scene<'_>, input: Input) -> Result<Bytes, Exception> {
     let filter: Filter = input.read()?;
     let prefix = filter.family_prefix.unwrap_or_default();
-    let has_status = |record: &FamilyRecord| match filter.status.as_deref() {
+    // One of which all revisions were deleted is a number that goes on, and no family any more.
+    let exists = |family: &Family| scene.state.definitions_of(family).next().is_some();
+    let has_status = |family: &Family, record: &FamilyRecord| match filter.status.as_deref() {
         Some("ACTIVE") => record.active_count > 0,
-        Some("INACTIVE") => record.active_count == 0,
-        _ => true,
+        Some("INACTIVE") => record.active_count == 0 && exists(family),
+        _ => record.active_count > 0 || exists(family),
     };
-    let wanted = scene
-        .state
-        .families()
-        .filter(|(family, record)| family.as_str().starts_with(&prefix) && has_status(record));
+    let wanted = scene.state.families().filter(|(family, record)| {
+        family.as_str().starts_with(&prefix) && has_status(family, record)
+    });
     let page = filter
         .paging
         .page(Order::Ascending, wanted, |(family, _)| (*family).clone())?;

@@ -132,6 +132,16 @@ impl Exception {
         )
     }
 
+    /// An operation of the model that is between ECS and its agent.
+    pub fn of_agents(operation: &str) -> Self {
+        Self::new(
+            Kind::UnsupportedFeature,
+            format!(
+                "{operation} is not supported by Quorate, whose agent speaks another protocol: run `quorate agent` on the machine."
+            ),
+        )
+    }
+
     /// A name that is not in the service's model.
     pub fn unknown_operation(operation: &str) -> Self {
         Self::new(

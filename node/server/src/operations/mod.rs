@@ -8,9 +8,12 @@ mod beyond;
 mod callers;
 mod capacity;
 mod carry;
+mod cluster_update;
 mod clusters;
 mod definitions;
+mod deletion;
 pub mod exception;
+mod execute;
 mod explain;
 mod forecast;
 mod input;
@@ -27,7 +30,9 @@ mod refusals;
 mod render;
 mod rollouts;
 mod services;
+mod settings;
 mod strategy;
+mod tags;
 mod tasks;
 
 use bytes::Bytes;
@@ -79,6 +84,14 @@ const TABLE: &[Operation] = &[
     // Clusters.
     ecs("CreateCluster", Write(clusters::create, clusters::created)),
     ecs("DeleteCluster", Write(clusters::delete, clusters::deleted)),
+    ecs(
+        "UpdateCluster",
+        Write(cluster_update::update, clusters::created),
+    ),
+    ecs(
+        "UpdateClusterSettings",
+        Write(cluster_update::update_settings, clusters::created),
+    ),
     ecs("DescribeClusters", Read(clusters::describe)),
     ecs("ListClusters", Read(clusters::list)),
     ecs(
@@ -108,6 +121,10 @@ const TABLE: &[Operation] = &[
         "DeregisterTaskDefinition",
         Write(definitions::deregister, definitions::deregistered),
     ),
+    ecs(
+        "DeleteTaskDefinitions",
+        Write(deletion::delete, deletion::deleted),
+    ),
     ecs("DescribeTaskDefinition", Read(definitions::describe)),
     ecs("ListTaskDefinitions", Read(definitions::list)),
     ecs("ListTaskDefinitionFamilies", Read(definitions::families)),
@@ -122,6 +139,7 @@ const TABLE: &[Operation] = &[
         Write(protection::update, protection::updated),
     ),
     ecs("GetTaskProtection", Read(protection::describe)),
+    ecs("ExecuteCommand", Read(execute::refuse)),
     // Services.
     ecs("CreateService", Write(services::create, services::changed)),
     ecs("UpdateService", Write(services::update, services::changed)),
@@ -174,6 +192,21 @@ const TABLE: &[Operation] = &[
         Write(attributes::delete, attributes::changed),
     ),
     ecs("ListAttributes", Read(attributes::list)),
+    // Tags.
+    ecs("TagResource", Write(tags::tag, tags::changed)),
+    ecs("UntagResource", Write(tags::untag, tags::changed)),
+    ecs("ListTagsForResource", Read(tags::list)),
+    // Account settings.
+    ecs("PutAccountSetting", Write(settings::put, settings::changed)),
+    ecs(
+        "PutAccountSettingDefault",
+        Write(settings::put_default, settings::changed),
+    ),
+    ecs(
+        "DeleteAccountSetting",
+        Write(settings::delete, settings::changed),
+    ),
+    ecs("ListAccountSettings", Read(settings::list)),
     // Other services, and our own.
     row("sts", "GetCallerIdentity", Identity),
     row("quorate", "ListNodes", Nodes),
@@ -216,12 +249,23 @@ impl Operation {
     }
 }
 
+/// What Amazon's agent calls and nobody else does. Quorate's own speaks another protocol, in which it hears what it should run.
+const OF_AGENTS: [&str; 6] = [
+    "DiscoverPollEndpoint",
+    "RegisterContainerInstance",
+    "SubmitAttachmentStateChanges",
+    "SubmitContainerStateChange",
+    "SubmitTaskStateChange",
+    "UpdateContainerAgent",
+];
+
 /// The operation of that name. One that ECS has and Quorate has not says so by name.
 pub fn find(service: &str, name: &str) -> Result<&'static Operation, Exception> {
     let row = TABLE
         .iter()
         .find(|row| row.service == service && row.name == name);
     row.ok_or_else(|| match model::operation(name) {
+        Some(name) if service == "ecs" && OF_AGENTS.contains(&name) => Exception::of_agents(name),
         Some(name) if service == "ecs" => Exception::unsupported(name),
         _ => Exception::unknown_operation(name),
     })

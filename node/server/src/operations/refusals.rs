@@ -42,6 +42,8 @@ pub(super) fn rejection(rejection: &Rejection, state: &State, realm: &Realm) -> 
         ),
         Rejection::DefinitionNotFound(_) => Exception::task_definition_not_found(),
         Rejection::DefinitionInactive(_) => definition_inactive(),
+        Rejection::TaggedNotFound(resource) => super::tags::not_found(resource),
+        Rejection::TooManyTags(_) => tags(&TagError::TooMany),
         Rejection::TokenConflict { tasks } => token_conflict(tasks, state, realm),
         Rejection::NoLongerFits { .. } => Exception::server(
             "The cluster changed faster than the tasks could be placed. Nothing was started; try again.",

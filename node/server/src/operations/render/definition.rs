@@ -44,6 +44,9 @@ fn note(shown: &mut Map<String, Value>, realm: &Realm, definition: &TaskDefiniti
     if let Some(at) = definition.deregistered_at {
         put("deregisteredAt", at.as_epoch_seconds().into());
     }
+    if let Some(at) = definition.delete_requested_at {
+        put("deleteRequestedAt", at.as_epoch_seconds().into());
+    }
 }
 
 fn fill_container(container: &mut Map<String, Value>, mode: NetworkMode) {

@@ -186,3 +186,59 @@ fn clusters_are_listed_in_pages() {
         json!({"clusterArns": ["arn:aws:ecs:us-east-1:000000000000:cluster/default"]})
     );
 }
+
+#[test]
+fn an_update_changes_what_it_says() {
+    let mut desk = Desk::new();
+    let insights = |value: &str| json!([{"name": "containerInsights", "value": value}]);
+    let logging = json!({"executeCommandConfiguration": {"logging": "NONE"}});
+    let update =
+        json!({"cluster": "default", "configuration": logging, "settings": insights("enhanced")});
+    let updated = desk.ok("UpdateCluster", update)["cluster"].take();
+    assert_eq!(
+        (&updated["configuration"], &updated["settings"]),
+        (&logging, &insights("enhanced"))
+    );
+    let arn = "arn:aws:ecs:us-east-1:000000000000:cluster/default";
+    let settings = json!({"cluster": arn, "settings": insights("enabled")});
+    let updated = desk.ok("UpdateClusterSettings", settings)["cluster"].take();
+    assert_eq!(
+        (&updated["configuration"], &updated["settings"]),
+        (&logging, &insights("enabled"))
+    );
+    let nothing = desk.ok("UpdateCluster", json!({"cluster": "default"}));
+    assert_eq!(nothing["cluster"], updated);
+}
+
+#[test]
+fn an_update_that_means_nothing_is_refused() {
+    let mut desk = Desk::new();
+    for (operation, wrong, kind) in [
+        (
+            "UpdateClusterSettings",
+            json!({"cluster": "default", "settings": []}),
+            Refused::InvalidParameter,
+        ),
+        (
+            "UpdateClusterSettings",
+            json!({"cluster": "default", "settings": [{"name": "containerInsights", "value": "on"}]}),
+            Refused::InvalidParameter,
+        ),
+        (
+            "UpdateCluster",
+            json!({"cluster": "none", "settings": []}),
+            Refused::ClusterNotFound,
+        ),
+        (
+            "UpdateCluster",
+            json!({"cluster": "default", "serviceConnectDefaults": {"namespace": "x"}}),
+            Refused::NamespaceNotFound,
+        ),
+    ] {
+        assert_eq!(desk.refused(operation, wrong).0, kind, "{operation}");
+    }
+    desk.ok("DeleteCluster", json!({"cluster": "default"}));
+    let update = desk.refused("UpdateCluster", json!({"cluster": "default"}));
+    let expected = "The referenced cluster was inactive.";
+    assert_eq!(update, (Refused::ClusterNotFound, expected.to_owned()));
+}

@@ -245,3 +245,72 @@ fn families_are_listed_by_what_is_left_of_them() {
         json!(["web"])
     );
 }
+
+#[test]
+fn revisions_are_deleted_once_nothing_uses_them() {
+    let mut desk = Desk::new();
+    for _ in 0..3 {
+        desk.register(&web());
+    }
+    desk.instance(1, "default");
+    let task = desk.ok("RunTask", json!({"taskDefinition": "web:1"}))["tasks"][0].take();
+    for revision in ["web:1", "web:2"] {
+        let input = json!({"taskDefinition": revision});
+        desk.ok("DeregisterTaskDefinition", input);
+    }
+    let all =
+        json!({"taskDefinitions": ["web:1", "web:2", "web:2", "web:3", "web:4", "web", "w:e:b"]});
+    let deleted = desk.ok("DeleteTaskDefinitions", all);
+    let shown = deleted["taskDefinitions"].as_array().unwrap();
+    let shown: Vec<_> = shown
+        .iter()
+        .map(|one| (&one["revision"], &one["status"]))
+        .collect();
+    let going = json!("DELETE_IN_PROGRESS");
+    assert_eq!(shown, [(&json!(1), &going), (&json!(2), &going)]);
+    assert!(deleted["taskDefinitions"][0]["deleteRequestedAt"].is_number());
+    let failures = deleted["failures"].as_array().unwrap();
+    let failed: Vec<_> = failures
+        .iter()
+        .map(|one| one["arn"].as_str().unwrap())
+        .collect();
+    assert_eq!(failed, ["web:3", "web:4", "web", "w:e:b"]);
+    desk.wait(0);
+    let describe = |revision: &str| json!({"taskDefinition": revision});
+    assert_eq!(
+        desk.refused("DescribeTaskDefinition", describe("web:2")),
+        (
+            Refused::Client,
+            "Unable to describe task definition.".to_owned()
+        )
+    );
+    let used = desk.ok("DescribeTaskDefinition", describe("web:1"));
+    assert_eq!(used["taskDefinition"]["status"], going);
+    let run = desk.refused("RunTask", json!({"taskDefinition": "web:1"}));
+    assert_eq!(
+        run,
+        (Refused::Client, "TaskDefinition is inactive".to_owned())
+    );
+    let list = json!({"status": "DELETE_IN_PROGRESS"});
+    let listed = desk.ok("ListTaskDefinitions", list)["taskDefinitionArns"].take();
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    desk.ok("StopTask", json!({"task": task["taskArn"]}));
+    desk.observe(Desk::id(&task), TaskStatus::Stopped, Some(0));
+    desk.wait(2 * 3_600_000);
+    desk.wait(60_000);
+    assert_eq!(
+        desk.refused("DescribeTaskDefinition", describe("web:1")).0,
+        Refused::Client
+    );
+    let all_gone = json!({"taskDefinitions": ["web:1"]});
+    assert_eq!(
+        desk.ok("DeleteTaskDefinitions", all_gone)["taskDefinitions"],
+        json!([])
+    );
+    let too_many: Vec<String> = (0..11).map(|n| format!("web:{n}")).collect();
+    let too_many = desk.refused(
+        "DeleteTaskDefinitions",
+        json!({"taskDefinitions": too_many}),
+    );
+    assert_eq!(too_many.0, Refused::InvalidParameter);
+}

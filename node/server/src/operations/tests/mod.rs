@@ -4,6 +4,7 @@
 mod attributes;
 mod capacity;
 mod clusters;
+mod coverage;
 mod definitions;
 mod explain;
 mod forecast;
@@ -13,8 +14,10 @@ mod placement;
 mod protection;
 mod rollouts;
 mod services;
+mod settings;
 mod speed;
 mod table;
+mod tags;
 mod task_sets;
 mod tasks;
 
