@@ -8,7 +8,7 @@ use super::{Desk, task_sets};
 use crate::command::{
     Change, NewEvent, NewTask, Rejection, Reply, ServiceStart, ServiceStep, ServiceStop, Turn,
 };
-use crate::ids::{ClusterName, DeploymentId, ServiceKey, TaskId};
+use crate::ids::{ClusterName, DeploymentId, InstanceId, ServiceKey, TaskId};
 use crate::state::health::was_healthy;
 use crate::state::{
     Deployment, EVENTS_KEPT, Membership, Rollback, Rollout, RolloutStatus, Said, Service,
@@ -79,6 +79,13 @@ impl Desk<'_> {
         if !is_behind && !is_seeded(Bug::StepsNotCounted)
             || is_outrun && !is_seeded(Bug::LossesOverlooked)
         {
+            return Err(moved());
+        }
+        let is_still_there = |instance: &InstanceId| {
+            let mut live = self.state.live_tasks_on(instance);
+            live.any(|task| task.service_key().as_ref() == Some(&step.key))
+        };
+        if step.lost.iter().any(is_still_there) {
             return Err(moved());
         }
         let is_ours = |start: &ServiceStart| {

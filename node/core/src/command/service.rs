@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::NewTask;
 use crate::documents::{Document, RevisionSpec, ServiceSpec, Stage, Tags};
-use crate::ids::{DeploymentId, ServiceKey, TaskId};
+use crate::ids::{DeploymentId, InstanceId, ServiceKey, TaskId};
 use crate::state::{Crowd, Moving, Stability, Topic};
 use crate::time::Millis;
 
@@ -71,6 +71,10 @@ pub struct ServiceStep {
     pub seen_changes: u64,
     /// Its losses; with more, nothing is stopped, and the step is refused.
     pub seen_losses: u64,
+    /// Instances whose loss was decided together with this. A loss may be refused, because the agent came back: while tasks of the
+    /// service are still there, so is this.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<InstanceId>,
     /// Tasks to start, placed.
     pub start: Vec<ServiceStart>,
     /// Tasks to stop.

@@ -209,6 +209,7 @@ impl Town {
             seen_steps,
             seen_changes: 0,
             seen_losses: 0,
+            lost: Vec::new(),
             seen_mark: 0,
             mark: 0,
             start,

@@ -131,6 +131,7 @@ fn step() -> impl Strategy<Value = ServiceStep> {
                 key,
                 seen_steps,
                 seen_mark: 0,
+                lost: Vec::new(),
                 mark: 0,
                 seen_changes,
                 seen_losses,

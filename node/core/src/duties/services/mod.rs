@@ -20,13 +20,15 @@ mod spread;
 mod throttle;
 mod words;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::Policy;
 use crate::apply;
 use crate::command::{Command, Entry, Item, ServiceStep};
 use crate::documents::{Controller, Scheduling};
-use crate::ids::ServiceKey;
+use crate::ids::{InstanceId, ServiceKey};
 use crate::mint::Mint;
-use crate::state::{ServiceStatus, State};
+use crate::state::{ServiceStatus, State, Task};
 use crate::time::Millis;
 
 use plan::Plan;
@@ -47,6 +49,7 @@ pub(super) fn owe(
     mint: &mut Mint,
     owed: &mut Vec<Command>,
 ) {
+    let lost = lost(state, owed);
     let mut view = state.clone();
     for command in owed.iter() {
         work_in(&mut view, command, now, mint);
@@ -62,14 +65,31 @@ pub(super) fn owe(
             if owed.len() - before >= STEPS_PER_LOOK {
                 return;
             }
-            let Some(step) = look(&view, &key, policy, now, mint) else {
+            let Some(mut step) = look(&view, &key, policy, now, mint) else {
                 break;
             };
+            step.lost = lost.get(&key).cloned().unwrap_or_default();
             let command = Command::StepService(Box::new(step));
             work_in(&mut view, &command, now, mint);
             owed.push(command);
         }
     }
+}
+
+/// By service, the instances with tasks of it that are to be given up.
+fn lost(state: &State, owed: &[Command]) -> BTreeMap<ServiceKey, Vec<InstanceId>> {
+    let mut lost: BTreeMap<ServiceKey, Vec<InstanceId>> = BTreeMap::new();
+    for command in owed {
+        let Command::LoseInstance { instance, .. } = command else {
+            continue;
+        };
+        let tasks = state.live_tasks_on(instance);
+        let services: BTreeSet<ServiceKey> = tasks.filter_map(Task::service_key).collect();
+        for service in services {
+            lost.entry(service).or_default().push(*instance);
+        }
+    }
+    lost
 }
 
 /// What is to be done about a service now; `None` if it need not be looked at.

@@ -148,6 +148,7 @@ impl Plan {
             mark: mint.request().as_u128() as u64,
             seen_changes: service.changes,
             seen_losses: service.losses,
+            lost: Vec::new(),
             start: self.start,
             stop: self.stop,
             turns: self.turns,

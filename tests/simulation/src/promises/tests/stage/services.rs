@@ -156,6 +156,7 @@ impl Stage {
             mark: 0,
             seen_changes: service.changes,
             seen_losses: service.losses,
+            lost: Vec::new(),
             start: Vec::new(),
             stop: Vec::new(),
             turns: Vec::new(),
