@@ -272,9 +272,9 @@ fn replays(call: &impl Fn(&str, &str) -> Request) {
 fn operations(call: &impl Fn(&str, &str) -> Request) {
     for operation in [
         "CreateDaemon",
-        "UpdateClusterSettings",
-        "ExecuteCommand",
-        "PutAccountSetting",
+        "CreateGateway",
+        "RegisterContainerInstance",
+        "SubmitTaskStateChange",
     ] {
         let (name, message) = call(operation, "{}").send().exception();
         assert_eq!(name, "UnsupportedFeatureException", "{operation}");
