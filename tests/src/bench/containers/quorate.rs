@@ -40,7 +40,7 @@ impl Quorate {
         serving.context("quorate does not serve")?;
         let client = cluster.client(&["n1", "n2", "n3"], CALL_LIMIT)?;
         let container = json!({
-            "name": "main", "image": IMAGE, "command": COMMAND, "cpu": 1, "memoryReservation": 4, "essential": true, "stopTimeout": 2,
+            "name": "main", "image": IMAGE, "command": COMMAND, "cpu": 8, "memoryReservation": 16, "essential": true, "stopTimeout": 2,
         });
         let definition = json!({"family": DEFINITION, "networkMode": "bridge", "containerDefinitions": [container]});
         let registered = client.call("RegisterTaskDefinition", definition).await;

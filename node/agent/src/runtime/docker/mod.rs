@@ -436,7 +436,7 @@ fn host_config(spec: &ContainerSpec, ports: &[Port]) -> HostConfig {
     HostConfig {
         memory: limit(spec.memory_mib * MIB),
         memory_reservation: limit(spec.memory_reservation_mib * MIB),
-        cpu_shares: limit(spec.cpu_shares),
+        cpu_shares: limit(shares(spec.cpu_shares)),
         nano_cpus: limit(spec.cpu_limit_units * NANO_PER_UNIT),
         network_mode: Some(network.to_owned()),
         port_bindings: Some(bindings),
@@ -452,6 +452,14 @@ fn host_config(spec: &ContainerSpec, ports: &[Port]) -> HostConfig {
 
 fn is_created(state: &ContainerState) -> bool {
     state.status == Some(bollard::models::ContainerStateStatusEnum::CREATED)
+}
+
+/// One is less than the kernel takes: it is passed on as two (ECS, ContainerDefinition `cpu`).
+fn shares(units: u64) -> u64 {
+    match units {
+        1 => 2,
+        units => units,
+    }
 }
 
 fn exit_of(state: &ContainerState) -> Exit {
@@ -533,5 +541,10 @@ mod tests {
         );
         assert_eq!(split_reference("host:5000/a/b:v1"), ("host:5000/a/b", "v1"));
         assert_eq!(split_reference("a/b@sha256:00"), ("a/b", "sha256:00"));
+    }
+
+    #[test]
+    fn one_unit_of_cpu_is_as_few_shares_as_the_kernel_takes() {
+        assert_eq!([0, 1, 2, 1024].map(shares), [0, 2, 2, 1024]);
     }
 }
