@@ -12,6 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::documents::{Capacity, DefinitionSpec, Document, Tags};
+use crate::events::Event;
 use crate::ids::{
     ClusterName, DefinitionId, DeploymentId, Family, InstanceId, NodeId, ProviderName, RequestId,
     ServiceKey, SessionId, StoreId, TaskId, TaskSetKey,
@@ -312,6 +313,8 @@ pub struct Applied {
     pub outcomes: Vec<Outcome>,
     /// What was touched, in order, each once an entry.
     pub changes: Vec<Change>,
+    /// What is told of it, in the order in which it happened.
+    pub events: Vec<Event>,
 }
 
 /// What one command came to.

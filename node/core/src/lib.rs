@@ -8,6 +8,7 @@ pub mod codec;
 pub mod command;
 pub mod documents;
 pub mod duties;
+pub mod events;
 pub mod explain;
 pub mod forecast;
 pub mod ids;

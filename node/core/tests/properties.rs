@@ -4,8 +4,11 @@
 
 #[path = "properties/capacity.rs"]
 mod capacity;
+#[path = "properties/events.rs"]
+mod events;
 #[path = "properties/placement.rs"]
 mod placement;
+mod reader;
 mod world;
 
 use std::collections::BTreeMap;

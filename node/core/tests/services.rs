@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod fleet;
+mod reader;
 
 use fleet::real::thought;
 use fleet::{Fleet, Happening, happening};

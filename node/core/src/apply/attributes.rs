@@ -98,7 +98,7 @@ impl Desk<'_> {
             instance.change_count += 1;
             clusters.insert(instance.cluster.clone());
             let before = self.state.instance(&id).cloned();
-            self.state.put_instance(instance);
+            self.put_instance(instance);
             self.touch(Change::Instance(id));
             self.welcome(before.as_ref(), id);
         }

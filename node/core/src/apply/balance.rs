@@ -54,7 +54,7 @@ impl Desk<'_> {
             service.changes += 1;
             service.look_at = Some(service.look_at.map_or(soon, |at| at.min(soon)));
             self.touch(Change::Service(key));
-            self.state.put_service(service);
+            self.put_service(service);
         }
     }
 }

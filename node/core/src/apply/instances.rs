@@ -40,7 +40,7 @@ impl Desk<'_> {
         };
         let id = instance.id;
         self.touch(Change::Instance(id));
-        self.state.put_instance(instance);
+        self.put_instance(instance);
         self.stir_followers(&new.cluster);
         self.welcome(before.as_ref(), id);
         Ok(reply)
@@ -115,7 +115,7 @@ impl Desk<'_> {
         let mut instance = self.instance_in_session(id, session)?;
         if instance.connected {
             self.cut_off(&mut instance);
-            self.state.put_instance(instance);
+            self.put_instance(instance);
             self.touch(Change::Instance(id));
         }
         Ok(Reply::Done)
@@ -154,7 +154,7 @@ impl Desk<'_> {
         instance.status = InstanceStatus::Inactive;
         self.cut_off(&mut instance);
         let (incarnation, cluster) = (instance.incarnation, instance.cluster.clone());
-        self.state.put_instance(instance);
+        self.put_instance(instance);
         self.stir_followers(&cluster);
         self.touch(Change::Instance(id));
         Ok(Reply::Instance { id, incarnation })
@@ -173,7 +173,7 @@ impl Desk<'_> {
         }
         instance.incarnation += u64::from(has_tasks);
         self.cut_off(&mut instance);
-        self.state.put_instance(instance);
+        self.put_instance(instance);
         self.give_up_tasks(id, StopCode::InfrastructureHealth, LOST_REASON);
         self.touch(Change::Instance(id));
         Ok(Reply::Done)

@@ -9,6 +9,7 @@ mod clusters;
 mod definitions;
 mod instances;
 mod nodes;
+mod notes;
 mod observe;
 mod pauses;
 mod services;
@@ -24,6 +25,7 @@ use std::collections::BTreeSet;
 use quorate_bugs::{Bug, is_seeded};
 
 use crate::command::{Applied, Change, Command, Entry, Item, NewTask, Outcome, Rejection, Reply};
+use crate::events::Event;
 use crate::state::{Remembered, State};
 use crate::time::Millis;
 
@@ -53,12 +55,17 @@ pub fn apply(state: &mut State, index: u64, entry: &Entry) -> Applied {
         index,
         state,
         changes: BTreeSet::new(),
+        events: Vec::new(),
     };
     let outcomes = entry.items.iter().map(|item| desk.take(item)).collect();
-    let changes = desk.changes.into_iter().collect();
+    let (changes, events) = (desk.changes.into_iter().collect(), desk.events);
     state.drop_requests(state.lived.minus_ms(REQUEST_KEPT_MS), FORGET_PER_ENTRY);
     state.drop_tokens(state.now.minus_ms(TOKEN_KEPT_MS), FORGET_PER_ENTRY);
-    Applied { outcomes, changes }
+    Applied {
+        outcomes,
+        changes,
+        events,
+    }
 }
 
 /// Starts tasks in a view for whoever plans on from there: they were placed on it, and fit.
@@ -68,6 +75,7 @@ pub(crate) fn foresee(view: &mut State, tasks: &[NewTask]) {
         index: view.applied_index,
         state: view,
         changes: BTreeSet::new(),
+        events: Vec::new(),
     };
     for new in tasks {
         desk.reserve_one(new);
@@ -81,6 +89,7 @@ struct Desk<'a> {
     now: Millis,
     index: u64,
     changes: BTreeSet<Change>,
+    events: Vec<Event>,
 }
 
 impl Desk<'_> {

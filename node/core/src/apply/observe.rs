@@ -66,7 +66,7 @@ impl Desk<'_> {
                 task: task.id,
                 instance,
             });
-            self.state.put_task(task);
+            self.put_task(task);
         }
     }
 

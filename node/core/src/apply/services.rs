@@ -44,7 +44,7 @@ impl Desk<'_> {
             self.begin_deployment(&mut service, deploy);
         }
         self.touch(Change::Service(key()));
-        self.state.put_service(service);
+        self.put_service(service);
         Ok(Reply::Service(key()))
     }
 
@@ -286,12 +286,15 @@ impl Desk<'_> {
             let Some(mut task) = self.state.task(id).filter(of_service).cloned() else {
                 continue;
             };
-            task.protected_until = until;
+            if task.protected_until != until {
+                task.protected_until = until;
+                task.version += 1;
+            }
             self.touch(Change::Task {
                 task: *id,
                 instance: task.instance,
             });
-            self.state.put_task(task);
+            self.put_task(task);
             protected.push(*id);
         }
         Reply::Tasks(protected)
@@ -312,7 +315,7 @@ impl Desk<'_> {
         service.steps += 1;
         service.look_at = Some(self.now);
         self.touch(Change::Service(service.key.clone()));
-        self.state.put_service(service);
+        self.put_service(service);
     }
 
     /// An earlier service of this name may have left the parameters of its last task set.

@@ -8,6 +8,7 @@ use super::{Desk, task_sets};
 use crate::command::{
     Change, NewEvent, NewTask, Rejection, Reply, ServiceStart, ServiceStep, ServiceStop, Turn,
 };
+use crate::events::Action;
 use crate::ids::{ClusterName, DeploymentId, InstanceId, ServiceKey, TaskId};
 use crate::state::health::was_healthy;
 use crate::state::{
@@ -39,6 +40,7 @@ impl Desk<'_> {
         for turn in &step.turns {
             self.turn(&mut service, turn);
         }
+        let was_rebalancing = service.is_rebalancing();
         for topic in &step.settled {
             service
                 .said
@@ -51,6 +53,9 @@ impl Desk<'_> {
         for event in &step.events {
             self.say(&mut service, event);
         }
+        if was_rebalancing && !service.is_rebalancing() && service.spec.rebalances {
+            self.note_action(&service, Action::RebalancingCompleted);
+        }
         service.look_at = if is_news {
             Some(self.now)
         } else {
@@ -62,7 +67,7 @@ impl Desk<'_> {
         service.steps += 1;
         service.step_mark = step.mark;
         self.touch(Change::Service(step.key.clone()));
-        self.state.put_service(service);
+        self.put_service(service);
         Ok(Reply::Done)
     }
 
@@ -138,7 +143,7 @@ impl Desk<'_> {
 
     fn turn(&mut self, service: &mut Service, turn: &Turn) {
         match turn {
-            Turn::Want(count) => service.spec.desired_count = *count,
+            Turn::Want(count) => self.want(service, *count),
             Turn::Recover(id) => self.edit(service, *id, |one| one.failed_in_row = 0),
             Turn::Complete(id) => self.complete(service, *id),
             Turn::Fail {
@@ -171,6 +176,13 @@ impl Desk<'_> {
                     self.retire(service, id);
                 }
             }
+        }
+    }
+
+    fn want(&mut self, service: &mut Service, count: u64) {
+        if service.spec.desired_count != count {
+            service.spec.desired_count = count;
+            self.note_action(service, Action::DesiredCountUpdated);
         }
     }
 
@@ -276,7 +288,7 @@ impl Desk<'_> {
         let service = self.state.service(key).cloned();
         if let (Some(id), Some(mut service)) = (id, service) {
             self.failed(&mut service, id);
-            self.state.put_service(service);
+            self.put_service(service);
         }
     }
 
@@ -289,6 +301,7 @@ impl Desk<'_> {
     }
 
     fn say(&mut self, service: &mut Service, event: &NewEvent) {
+        self.note_said(service, event);
         service.event_count += 1;
         if let Some(topic) = event.topic {
             let is_other = |said: &Said| said.topic != topic || said.of != event.of;
@@ -324,14 +337,14 @@ impl Desk<'_> {
         service.changes += 1;
         service.look_at = Some(service.look_at.map_or(self.now, |at| at.min(self.now)));
         self.touch(Change::Service(key));
-        self.state.put_service(service);
+        self.put_service(service);
     }
 
     /// A task is lost to its service: told to stop, ended or no longer healthy.
     pub(super) fn note_loss(&mut self, task: &Task) {
         if let Some(mut service) = self.service_of(task) {
             self.count_loss(&mut service, task);
-            self.state.put_service(service);
+            self.put_service(service);
         }
     }
 
@@ -360,7 +373,7 @@ impl Desk<'_> {
             self.failed(&mut service, id);
         }
         self.count_loss(&mut service, task);
-        self.state.put_service(service);
+        self.put_service(service);
     }
 
     fn count_loss(&self, service: &mut Service, task: &Task) {
@@ -390,7 +403,7 @@ impl Desk<'_> {
             service.changes += 1;
             service.look_at = Some(self.now);
             self.touch(Change::Service(key));
-            self.state.put_service(service);
+            self.put_service(service);
         }
     }
 }

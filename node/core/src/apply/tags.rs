@@ -61,7 +61,7 @@ impl Desk<'_> {
             Tagged::Instance(id) => {
                 if let Some(mut instance) = self.state.instance(id).cloned() {
                     instance.tags = tags;
-                    self.state.put_instance(instance);
+                    self.put_instance(instance);
                     self.touch(Change::Instance(*id));
                 }
             }
@@ -69,21 +69,21 @@ impl Desk<'_> {
                 if let Some(mut task) = self.state.task(id).cloned() {
                     task.tags = tags;
                     let instance = task.instance;
-                    self.state.put_task(task);
+                    self.put_task(task);
                     self.touch(Change::Task {
                         task: *id,
                         instance,
                     });
                 } else if let Some(mut waiting) = self.state.waiting_task(id).cloned() {
                     waiting.new.tags = tags;
-                    self.state.put_waiting(waiting);
+                    self.put_waiting(waiting);
                     self.touch(Change::Waiting(*id));
                 }
             }
             Tagged::Service(key) => {
                 if let Some(mut service) = self.state.service(key).cloned() {
                     service.tags = tags;
-                    self.state.put_service(service);
+                    self.put_service(service);
                     self.touch(Change::Service(key.clone()));
                 }
             }
@@ -94,7 +94,7 @@ impl Desk<'_> {
                     if let Some(set) = deployment.and_then(|one| one.set.as_mut()) {
                         set.tags = tags;
                     }
-                    self.state.put_service(service);
+                    self.put_service(service);
                     self.touch(Change::Service(key.service.clone()));
                 }
             }

@@ -146,7 +146,7 @@ impl Desk<'_> {
     pub(super) fn reserve_one(&mut self, new: &NewTask) {
         if let Some(mut instance) = self.state.instance(&new.instance).cloned() {
             reserve(&mut instance, new);
-            self.state.put_instance(instance);
+            self.put_instance(instance);
         }
     }
 
@@ -157,23 +157,27 @@ impl Desk<'_> {
         }
         for instance in instances.into_values() {
             self.touch(Change::Instance(instance.id));
-            self.state.put_instance(instance);
+            self.put_instance(instance);
         }
     }
 
     /// Starts a task that was checked, and whose place is reserved.
     pub(super) fn start(&mut self, new: &NewTask, service: Option<Membership>) {
-        let instance = self.state.instance(&new.instance);
-        let incarnation = instance.expect("checked in check_all").incarnation;
-        let task = self.new_task(new, incarnation, service);
-        self.touch(Change::Task {
-            task: new.id,
-            instance: new.instance,
-        });
-        self.state.put_task(task);
+        let task = self.new_task(new, service);
+        self.put_started(task);
     }
 
-    fn new_task(&self, new: &NewTask, incarnation: u64, service: Option<Membership>) -> Task {
+    pub(super) fn put_started(&mut self, task: Task) {
+        self.touch(Change::Task {
+            task: task.id,
+            instance: task.instance,
+        });
+        self.put_task(task);
+    }
+
+    pub(super) fn new_task(&self, new: &NewTask, service: Option<Membership>) -> Task {
+        let instance = self.state.instance(&new.instance);
+        let incarnation = instance.expect("checked in check_all").incarnation;
         Task {
             id: new.id,
             cluster: new.cluster.clone(),
@@ -233,7 +237,7 @@ impl Desk<'_> {
                 task: id,
                 instance: task.instance,
             });
-            self.state.put_task(task);
+            self.put_task(task);
         }
         Ok(Reply::Tasks(vec![id]))
     }
@@ -293,7 +297,7 @@ impl Desk<'_> {
             task: id,
             instance: task.instance,
         });
-        self.state.put_task(task);
+        self.put_task(task);
     }
 
     /// The one way into STOPPED: sets the times and gives back what the task held.
@@ -316,7 +320,7 @@ impl Desk<'_> {
             .expect("a task's instance is never removed");
         release(&mut instance, task);
         self.touch(Change::Instance(instance.id));
-        self.state.put_instance(instance);
+        self.put_instance(instance);
         self.stir_queue(&task.cluster);
     }
 }

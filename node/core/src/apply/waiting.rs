@@ -58,7 +58,7 @@ impl Desk<'_> {
         queue.changes += 1;
         queue.look_at = self.now;
         self.touch(Change::Waiting(new.id));
-        self.state.put_waiting(WaitingTask {
+        self.put_waiting(WaitingTask {
             new: new.clone(),
             number: queue.last_number,
             created_at: self.now,
@@ -98,11 +98,10 @@ impl Desk<'_> {
         let waited = waited.expect("checked in check_all");
         self.touch(Change::Waiting(new.id));
         self.state.remove_waiting(new.id);
-        self.start(new, None);
-        let mut task = self.state.task(&new.id).cloned().expect("started above");
+        let mut task = self.new_task(new, None);
         task.created_at = waited.created_at;
         task.version = waited.version() + 1;
-        self.state.put_task(task);
+        self.put_started(task);
     }
 
     /// Idempotent: the first reason stays. Nothing runs yet that would have to end.
@@ -122,7 +121,7 @@ impl Desk<'_> {
             });
             let cluster = task.new.cluster.clone();
             self.touch(Change::Waiting(id));
-            self.state.put_waiting(task);
+            self.put_waiting(task);
             self.close_queue(&cluster);
         }
         Ok(Reply::Tasks(vec![id]))

@@ -22,6 +22,7 @@ use quorate_core::state::{
 };
 use quorate_core::{Command, Entry, Item, Millis, Mint, Outcome, Policy, State, apply, duties};
 
+use crate::reader::Reader;
 use sets::{Move, any_move};
 
 const INSTANCES: u128 = 4;
@@ -106,6 +107,8 @@ pub(crate) struct Fleet {
     memory_mib: u64,
     /// Since when which instances say nothing.
     silent: BTreeMap<InstanceId, Millis>,
+    /// Who hears of it all.
+    reader: Reader,
 }
 
 fn key(service: u8) -> ServiceKey {
@@ -146,6 +149,7 @@ impl Fleet {
             deployments: 0,
             memory_mib,
             silent: BTreeMap::new(),
+            reader: Reader::default(),
         };
         fleet.must(Command::CreateCluster {
             name: ClusterName::default_cluster(),
@@ -178,9 +182,10 @@ impl Fleet {
             items: vec![Item { request, command }],
         };
         let index = self.state.applied_index() + 1;
-        let outcome = apply(&mut self.state, index, &entry).outcomes.remove(0);
+        let mut applied = apply(&mut self.state, index, &entry);
         assert_eq!(self.state.check(), []);
-        outcome
+        self.reader.hear(&applied.events, &self.state);
+        applied.outcomes.remove(0)
     }
 
     fn must(&mut self, command: Command) {
