@@ -19,7 +19,7 @@ use crate::consensus::{
 };
 use crate::gateway::Gateway;
 use crate::http::health::{self, Check, Checks};
-use crate::http::{self, Handler, HttpConfig};
+use crate::http::{self, Doors, HttpConfig};
 use crate::listeners::{self, BeginError, Listeners};
 use crate::rooms::Rooms;
 use crate::telemetry::{Metrics, TelemetryError};
@@ -114,7 +114,7 @@ impl Node {
         node.api.spawn(http::serve(
             listeners.api,
             http_config(config),
-            handler(node.rooms.gateway()),
+            doors(node.rooms.gateway()),
             node.api_stop.clone(),
         ));
         let checks = checks(node.rooms.consensus().clone(), config.data_dir.clone());
@@ -157,11 +157,18 @@ async fn close(stop: &CancellationToken, tasks: &TaskTracker) {
     tasks.wait().await;
 }
 
-fn handler(gateway: Gateway) -> Handler {
-    Arc::new(move |call| {
-        let gateway = gateway.clone();
-        async move { gateway.call(call).await }.boxed()
-    })
+fn doors(gateway: Gateway) -> Doors {
+    let teller = gateway.clone();
+    Doors {
+        call: Arc::new(move |call| {
+            let gateway = gateway.clone();
+            async move { gateway.call(call).await }.boxed()
+        }),
+        watch: Arc::new(move |ask| {
+            let gateway = teller.clone();
+            async move { gateway.watch(ask).await }.boxed()
+        }),
+    }
 }
 
 fn http_config(config: &Config) -> HttpConfig {

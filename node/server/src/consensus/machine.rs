@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::decisions::Decisions;
 use super::disk::Disk;
+use super::events::{Events, Told};
 use super::heard::Contacts;
 use super::log_store::LogStore;
 use super::snapshot::{CATALOGUED, Kept, Moment, SnapshotError, Snapshots};
@@ -46,16 +47,19 @@ pub struct ChangeSet {
 pub(super) struct View {
     state: Arc<ArcSwap<State>>,
     decisions: Decisions,
+    events: Events,
     applied: watch::Sender<u64>,
     changes: broadcast::Sender<Arc<ChangeSet>>,
 }
 
 impl View {
     fn of(state: &State, last: Option<LogId>) -> Self {
+        let index = last.map_or(0, |id| id.index());
         Self {
             state: Arc::new(ArcSwap::from_pointee(state.clone())),
             decisions: Decisions::default(),
-            applied: watch::Sender::new(last.map_or(0, |id| id.index())),
+            events: Events::behind(index),
+            applied: watch::Sender::new(index),
             changes: broadcast::Sender::new(CHANGES_KEPT),
         }
     }
@@ -70,6 +74,11 @@ impl View {
         &self.decisions
     }
 
+    /// What entries told lately.
+    pub(super) fn events(&self) -> &Events {
+        &self.events
+    }
+
     /// The index up to which entries are in [`View::state`].
     pub(super) fn applied(&self) -> watch::Receiver<u64> {
         self.applied.subscribe()
@@ -79,6 +88,13 @@ impl View {
     pub(super) fn changes(&self) -> broadcast::Receiver<Arc<ChangeSet>> {
         self.changes.subscribe()
     }
+}
+
+/// What entries touched and told, until it is published.
+#[derive(Default)]
+struct News {
+    touched: Vec<Arc<ChangeSet>>,
+    told: Vec<Arc<Told>>,
 }
 
 /// The replicated state, and its place in the log.
@@ -141,7 +157,7 @@ impl Machine {
         self.moment.last
     }
 
-    fn take(&mut self, entry: Entry, touched: &mut Vec<Arc<ChangeSet>>) -> io::Result<Response> {
+    fn take(&mut self, entry: Entry, news: &mut News) -> io::Result<Response> {
         let index = entry.log_id.index();
         let outcomes = match entry.payload {
             Payload::Blank => Response::new(),
@@ -165,7 +181,8 @@ impl Machine {
                 if let Some(before) = before {
                     self.view.decisions.keep(index, before, &command.0);
                 }
-                touched.push(Arc::new(ChangeSet {
+                news.told.extend(Events::number(index, applied.events));
+                news.touched.push(Arc::new(ChangeSet {
                     index,
                     changes: applied.changes,
                     replaced: false,
@@ -177,11 +194,14 @@ impl Machine {
         Ok(outcomes)
     }
 
+    /// Of the last entry in the state.
+    fn index(&self) -> u64 {
+        self.moment.last.map_or(0, |id| id.index())
+    }
+
     fn publish(&self, touched: Vec<Arc<ChangeSet>>) {
         self.view.state.store(Arc::new(self.state.clone()));
-        self.view
-            .applied
-            .send_replace(self.moment.last.map_or(0, |id| id.index()));
+        self.view.applied.send_replace(self.index());
         for set in touched {
             // Nobody may be listening, which is not an error.
             let _ = self.view.changes.send(set);
@@ -190,14 +210,15 @@ impl Machine {
 
     fn take_all(&mut self, batch: Vec<EntryResponder<Types>>) -> io::Result<()> {
         let mut answers: Vec<(ApplyResponder<Types>, Response)> = Vec::new();
-        let mut touched = Vec::new();
+        let mut news = News::default();
         for (entry, responder) in batch {
-            let outcomes = self.take(entry, &mut touched)?;
+            let outcomes = self.take(entry, &mut news)?;
             if let Some(responder) = responder {
                 answers.push((responder, outcomes));
             }
         }
-        self.publish(touched);
+        self.publish(news.touched);
+        self.view.events.tell(news.told, self.index());
         for (responder, outcomes) in answers {
             responder.send(outcomes);
         }
@@ -259,12 +280,13 @@ impl RaftStateMachine<Types> for Machine {
         catalogue(&self.log, &self.snapshots).await?;
         self.state = state;
         self.moment = kept.moment;
-        let index = self.moment.last.map_or(0, |id| id.index());
+        let index = self.index();
         self.publish(vec![Arc::new(ChangeSet {
             index,
             changes: Vec::new(),
             replaced: true,
         })]);
+        self.view.events.skip_to(index);
         tracing::info!(index, bytes = kept.file.length, "snapshot installed");
         Ok(())
     }

@@ -21,6 +21,7 @@ use super::admission::Gate;
 use super::barrier::{BarrierError, Barriers};
 use super::config::ConsensusConfig;
 use super::decisions::Decisions;
+use super::events::Events;
 use super::heard::Contacts;
 use super::leadership::{Leadership, StopReason};
 use super::log_store::LogStore;
@@ -132,6 +133,11 @@ impl Consensus {
     /// What placed tasks lately, as this node applied it.
     pub(crate) fn decisions(&self) -> &Decisions {
         self.shared.view.decisions()
+    }
+
+    /// What entries told lately, as this node applied them.
+    pub(crate) fn events(&self) -> &Events {
+        self.shared.view.events()
     }
 
     /// The index up to which entries are in [`Consensus::state`].

@@ -5,10 +5,13 @@
 //! tried again under the same request id for as long as the caller waits, whoever leads meanwhile.
 
 mod call;
+mod events;
 mod relay;
 mod route;
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use quorate_core::{Policy, Realm};
 use quorate_proto::peer::relay_server::RelayServer;
@@ -22,6 +25,7 @@ use crate::operations::{self, Caller, Kind, Operation, Operations, Request};
 use crate::planner::Planner;
 
 pub use self::call::{Answer, Call, Principal, Service};
+pub use self::events::{From, Seen, WatchAsk};
 
 /// Every call's way to the node that may answer it. Clones share everything.
 #[derive(Clone)]
@@ -29,18 +33,20 @@ pub struct Gateway {
     consensus: Consensus,
     operations: Operations,
     route: Route,
+    realm: Arc<Realm>,
 }
 
 impl Gateway {
     /// The gateway of this node.
     #[must_use]
     pub fn new(consensus: Consensus, planner: Planner, realm: Realm, policy: Policy) -> Self {
-        let operations = Operations::new(consensus.clone(), planner, realm, policy);
+        let operations = Operations::new(consensus.clone(), planner, realm.clone(), policy);
         let route = Route::new(consensus.clone(), operations.clone());
         Self {
             consensus,
             operations,
             route,
+            realm: Arc::new(realm),
         }
     }
 

@@ -9,10 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, Response, Version};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -26,9 +24,11 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::outgoing::Outgoing;
+
 /// Answers one request; never fails, for a failure is an answer too.
 pub(super) type Responder =
-    Arc<dyn Fn(Request<Incoming>) -> BoxFuture<'static, Response<Full<Bytes>>> + Send + Sync>;
+    Arc<dyn Fn(Request<Incoming>) -> BoxFuture<'static, Response<Outgoing>> + Send + Sync>;
 
 /// Open connections of all callers. Each costs a few kilobytes while idle; a call's memory has its own limit.
 const CONNECTIONS: usize = 4096;
@@ -120,8 +120,8 @@ async fn serve(stream: TcpStream, service: Service, stop: CancellationToken, _pl
         let busy = Busy::begin(&pulse, request.version());
         let response = (service.responder)(request);
         async move {
-            let response = response.await;
-            drop(busy);
+            let mut response = response.await;
+            response.body_mut().hold(busy);
             Ok::<_, Infallible>(response)
         }
     });
@@ -293,7 +293,7 @@ impl Pulse {
 }
 
 /// A call under way.
-struct Busy(Arc<Pulse>);
+pub(super) struct Busy(Arc<Pulse>);
 
 impl Busy {
     fn begin(pulse: &Arc<Pulse>, version: Version) -> Self {

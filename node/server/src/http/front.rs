@@ -5,11 +5,9 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::FutureExt;
 use http::request::Parts;
 use http::{Method, Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use metrics::{counter, histogram};
@@ -18,7 +16,9 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument, debug, error, info, info_span};
 
 use super::body::Bodies;
-use super::protocol::{Dialect, Refusal};
+use super::events::{self, Events};
+use super::outgoing::Outgoing;
+use super::protocol::{Dialect, Refusal, put_request_id};
 use super::sigv4::{Head, Verifier, canonical_path};
 use super::{Handler, HttpConfig};
 use crate::gateway::{Answer, Call};
@@ -38,6 +38,7 @@ const GRACE: Duration = Duration::from_secs(1);
 pub(super) struct Front {
     verifier: Verifier,
     handler: Handler,
+    events: Events,
     call_time: Duration,
     calls: Semaphore,
     bodies: Bodies,
@@ -51,11 +52,17 @@ struct Seen {
 }
 
 impl Front {
-    pub(super) fn new(config: HttpConfig, handler: Handler, call_time: Duration) -> Self {
+    pub(super) fn new(
+        config: HttpConfig,
+        handler: Handler,
+        events: Events,
+        call_time: Duration,
+    ) -> Self {
         let verifier = Verifier::new(config.region, &config.account, &config.access_keys);
         Self {
             verifier,
             handler,
+            events,
             call_time,
             calls: Semaphore::new(CALLS),
             bodies: Bodies::default(),
@@ -63,7 +70,7 @@ impl Front {
     }
 
     /// Answers one request, whatever it is.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Outgoing> {
         let started = Instant::now();
         let request_id = request_id();
         let (parts, body) = request.into_parts();
@@ -71,6 +78,9 @@ impl Front {
             dialect: Dialect::guess(&parts.headers),
             operation: None,
         };
+        if events::is_asked(&parts) {
+            return self.tell(&parts, body, &request_id, started).await;
+        }
         let answer = match self
             .call(&parts, body, &request_id, started, &mut seen)
             .await
@@ -86,6 +96,37 @@ impl Front {
         );
         seen.dialect
             .render(seen.operation, answer, &request_id, now())
+    }
+
+    /// Answers with the stream of events, or says why not.
+    async fn tell(
+        &self,
+        parts: &Parts,
+        body: Incoming,
+        request_id: &str,
+        started: Instant,
+    ) -> Response<Outgoing> {
+        let deadline = started + self.call_time;
+        let told = async {
+            check_size(parts)?;
+            let body = self.bodies.read(body, deadline).await?;
+            self.verifier.verify(&Head::of(parts), &body.bytes, now())?;
+            self.events
+                .tell(parts, deadline)
+                .await
+                .map_err(Refusal::from)
+        };
+        match told.await {
+            Ok(mut response) => {
+                put_request_id(response.headers_mut(), request_id);
+                response
+            }
+            Err(refusal) => {
+                let answer = Answer::from(refusal);
+                record("WatchEvents", &answer, request_id, started);
+                Dialect::Json.render(None, answer, request_id, now())
+            }
+        }
     }
 
     async fn call(
@@ -146,6 +187,14 @@ impl Front {
 
 /// What can be refused before the body is read.
 fn check_head(parts: &Parts) -> Result<(), Refusal> {
+    check_size(parts)?;
+    if parts.method != Method::POST {
+        return Err(Refusal::no_such_method());
+    }
+    Ok(())
+}
+
+fn check_size(parts: &Parts) -> Result<(), Refusal> {
     let size: usize = parts
         .headers
         .iter()
@@ -153,9 +202,6 @@ fn check_head(parts: &Parts) -> Result<(), Refusal> {
         .sum();
     if size > HEADERS {
         return Err(Refusal::headers_too_large());
-    }
-    if parts.method != Method::POST {
-        return Err(Refusal::no_such_method());
     }
     Ok(())
 }

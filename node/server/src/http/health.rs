@@ -14,6 +14,7 @@ use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{self, Patience, Service};
+use super::outgoing::Outgoing;
 use crate::telemetry::Metrics;
 
 /// How often histograms are folded when nobody scrapes, so that their samples do not pile up.
@@ -51,6 +52,7 @@ pub async fn serve(
     let scraped = metrics.clone();
     let responder: connection::Responder = Arc::new(move |request: Request<Incoming>| {
         let response = respond(request.method(), request.uri(), &scraped, &ready);
+        let response = response.map(Outgoing::from);
         async move { response }.boxed()
     });
     let service = Service {

@@ -1,12 +1,14 @@
 //! The edge of the API: bytes in, a checked [`Call`] out, and whatever comes back as the caller's protocol wants it.
 //!
 //! `connection` owns sockets and their limits, `front` one request's way, `body` its bytes, `sigv4` who it is from, `protocol` the two
-//! formats, and `health` the listener that people and machines look at. The only module that names axum and hyper.
+//! formats, `events` the stream of what happens, and `health` the listener that people and machines look at. The only module that names axum and hyper.
 
 mod body;
 mod connection;
+mod events;
 mod front;
 pub mod health;
+mod outgoing;
 mod protocol;
 mod sigv4;
 #[cfg(test)]
@@ -20,6 +22,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::connection::{Patience, Service};
+use self::events::Events;
+pub use self::events::Watcher;
 use self::front::{CALL_TIME, Front};
 use crate::config::AccessKey;
 use crate::gateway::{Answer, Call};
@@ -38,15 +42,24 @@ pub struct HttpConfig {
     pub access_keys: Vec<AccessKey>,
 }
 
+/// Who stands behind the API listener.
+pub struct Doors {
+    /// Answers calls.
+    pub call: Handler,
+    /// Tells what happens.
+    pub watch: Watcher,
+}
+
 /// Serves the API on `listener` until `stop` is cancelled, then finishes the calls under way and returns. Dropping the
 /// future ends every connection at once.
 pub async fn serve(
     listener: TcpListener,
     config: HttpConfig,
-    handler: Handler,
+    doors: Doors,
     stop: CancellationToken,
 ) {
-    let front = Front::new(config, handler, CALL_TIME);
+    let events = Events::new(doors.watch, stop.clone());
+    let front = Front::new(config, doors.call, events, CALL_TIME);
     connection::accept(listener, service(front, Patience::default()), stop).await;
 }
 

@@ -13,6 +13,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::front::HEADERS;
+use super::outgoing::Outgoing;
 use super::sigv4::single;
 use crate::gateway::{Answer, Service};
 use crate::operations::exception::{Exception, Kind};
@@ -140,7 +141,7 @@ impl Dialect {
         answer: Answer,
         request_id: &str,
         now: Timestamp,
-    ) -> Response<Full<Bytes>> {
+    ) -> Response<Outgoing> {
         let (status, body, content_type) = match self {
             Self::Json => (answer.status, answer.body, "application/x-amz-json-1.1"),
             Self::Query => {
@@ -151,14 +152,11 @@ impl Dialect {
         let date = DateTimePrinter::new()
             .timestamp_to_rfc9110_string(&now)
             .expect("a wall clock reads years 0 to 9999");
-        let mut response = Response::new(Full::new(body));
+        let mut response = Response::new(Outgoing::Whole(Full::new(body)));
         *response.status_mut() =
             StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
-        headers.insert(
-            REQUEST_ID,
-            HeaderValue::from_str(request_id).expect("a UUID is a header value"),
-        );
+        put_request_id(headers, request_id);
         headers.insert(
             DATE,
             HeaderValue::from_str(&date).expect("a date is a header value"),
@@ -171,6 +169,12 @@ impl Dialect {
         }
         response
     }
+}
+
+/// The header by which an answer is found again in the log.
+pub(super) fn put_request_id(headers: &mut HeaderMap, request_id: &str) {
+    let value = HeaderValue::from_str(request_id).expect("a UUID is a header value");
+    headers.insert(REQUEST_ID, value);
 }
 
 fn read_json(headers: &HeaderMap, body: Bytes) -> Result<Ask, Exception> {

@@ -65,6 +65,8 @@ kinds! {
     TaskSetNotFound = "TaskSetNotFoundException", 400, "There is no such task set.";
     UnsupportedFeature = "UnsupportedFeatureException", 400, "The operation or feature is not offered here.";
     UpdateInProgress = "UpdateInProgressException", 400, "Another update is still under way.";
+    // Quorate's own.
+    EventsGone = "EventsGoneException", 410, "What lies behind the point is no longer kept on this node.";
     // The front door's, given before an operation is reached.
     IncompleteSignature = "IncompleteSignatureException", 400, "The signature's parts are missing or malformed.";
     InvalidSignature = "InvalidSignatureException", 400, "The signature does not fit the request, or its time is past.";

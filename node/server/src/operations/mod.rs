@@ -50,6 +50,7 @@ use crate::planner::RunAsk;
 pub use self::callers::Caller;
 pub use self::carry::{Operations, Request, Unsettled};
 pub(crate) use self::nodes::here as node_here;
+pub(crate) use self::render::event_shown;
 
 /// One operation: a row of the table.
 pub struct Operation {

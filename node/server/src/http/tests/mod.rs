@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod calls;
+mod events;
 mod limits;
 mod refusals;
 
@@ -55,7 +56,9 @@ impl Server {
             seen.lock().push(call.clone());
             handle(call).boxed()
         });
-        let service = service(Front::new(config, handler, call_time), patience);
+        let watcher: Watcher = Arc::new(|ask| events::watch(ask).boxed());
+        let events = Events::new(watcher, stop.clone());
+        let service = service(Front::new(config, handler, events, call_time), patience);
         let task = tokio::spawn(connection::accept(listener, service, stop.clone()));
         Self {
             address,

@@ -20,6 +20,20 @@ pub(in super::super) struct Include {
 pub(in super::super) struct InstanceJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     capacity_provider_name: Option<String>,
+    #[serde(flatten)]
+    facts: FactsJson<'a>,
+    running_tasks_count: usize,
+    pending_tasks_count: usize,
+    attachments: Nothing,
+    tags: &'a [Tag],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health_status: Option<HealthJson>,
+}
+
+/// What an instance says of itself, without a look at anything else.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FactsJson<'a> {
     container_instance_arn: String,
     ec2_instance_id: String,
     version: u64,
@@ -28,14 +42,8 @@ pub(in super::super) struct InstanceJson<'a> {
     registered_resources: Vec<ResourceJson>,
     status: &'static str,
     agent_connected: bool,
-    running_tasks_count: usize,
-    pending_tasks_count: usize,
     attributes: Vec<AttributeJson<'a>>,
     registered_at: f64,
-    attachments: Nothing,
-    tags: &'a [Tag],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    health_status: Option<HealthJson>,
 }
 
 impl<'a> InstanceJson<'a> {
@@ -47,50 +55,56 @@ impl<'a> InstanceJson<'a> {
     ) -> Self {
         let tasks = || state.tasks_on(&instance.id);
         let is_pending = |task: &&Task| task.last < TaskStatus::Running;
-        let registered = &instance.registered;
-        let taken = registered.ports.union(&instance.reserved.ports);
-        let attributes = instance.all_attributes().into_iter();
         Self {
             capacity_provider_name: state.provider_of(instance).map(|name| name.to_string()),
-            container_instance_arn: realm.instance(&instance.cluster, instance.id),
-            ec2_instance_id: instance.id.to_string(),
-            version: instance.change_count,
-            version_info: VersionJson {
-                agent_version: text(&instance.version.agent_version),
-                agent_hash: text(&instance.version.agent_hash),
-                docker_version: text(&instance.version.docker_version),
-            },
-            remaining_resources: resources(
-                instance.cpu_units_free(),
-                instance.memory_mib_free(),
-                (registered.gpus > 0).then(|| instance.gpus_free()),
-                taken,
-            ),
-            registered_resources: resources(
-                registered.cpu_units,
-                registered.memory_mib,
-                (registered.gpus > 0).then_some(registered.gpus),
-                registered.ports.iter(),
-            ),
-            status: instance.status.as_str(),
-            agent_connected: instance.connected,
+            facts: facts(realm, instance),
             running_tasks_count: tasks()
                 .filter(|task| task.last == TaskStatus::Running)
                 .count(),
             pending_tasks_count: tasks().filter(is_pending).count(),
-            attributes: attributes
-                .map(|(name, value)| AttributeJson {
-                    name,
-                    value: text(value),
-                })
-                .collect(),
-            registered_at: instance.registered_at.as_epoch_seconds(),
             attachments: [],
             tags: super::tags(&instance.tags, include.tags),
             health_status: include
                 .health
                 .then(|| HealthJson::of(instance, state.now())),
         }
+    }
+}
+
+pub(super) fn facts<'a>(realm: &Realm, instance: &'a Instance) -> FactsJson<'a> {
+    let registered = &instance.registered;
+    let taken = registered.ports.union(&instance.reserved.ports);
+    let attributes = instance.all_attributes().into_iter();
+    FactsJson {
+        container_instance_arn: realm.instance(&instance.cluster, instance.id),
+        ec2_instance_id: instance.id.to_string(),
+        version: instance.change_count,
+        version_info: VersionJson {
+            agent_version: text(&instance.version.agent_version),
+            agent_hash: text(&instance.version.agent_hash),
+            docker_version: text(&instance.version.docker_version),
+        },
+        remaining_resources: resources(
+            instance.cpu_units_free(),
+            instance.memory_mib_free(),
+            (registered.gpus > 0).then(|| instance.gpus_free()),
+            taken,
+        ),
+        registered_resources: resources(
+            registered.cpu_units,
+            registered.memory_mib,
+            (registered.gpus > 0).then_some(registered.gpus),
+            registered.ports.iter(),
+        ),
+        status: instance.status.as_str(),
+        agent_connected: instance.connected,
+        attributes: attributes
+            .map(|(name, value)| AttributeJson {
+                name,
+                value: text(value),
+            })
+            .collect(),
+        registered_at: instance.registered_at.as_epoch_seconds(),
     }
 }
 

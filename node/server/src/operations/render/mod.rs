@@ -3,6 +3,7 @@
 pub(super) mod capacity;
 pub(super) mod cluster;
 pub(super) mod definition;
+mod event;
 pub(super) mod explained;
 pub(super) mod instance;
 pub(super) mod rollout;
@@ -12,10 +13,16 @@ pub(super) mod task_set;
 
 use bytes::Bytes;
 use quorate_core::documents::{StrategyItem, Tag};
+use quorate_core::events::{Event, Point};
 use quorate_core::ids::ClusterName;
 use quorate_core::{Millis, Realm};
 use serde::Serialize;
 use serde_json::{Value, json};
+
+/// An event as the stream of events has it: one line.
+pub(crate) fn event_shown(realm: &Realm, point: Point, told: &Event) -> Bytes {
+    body(&event::event(realm, point, told))
+}
 
 /// The bytes of an answer.
 pub(super) fn body(answer: &impl Serialize) -> Bytes {

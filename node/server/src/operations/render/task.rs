@@ -77,14 +77,22 @@ impl<'a> TaskJson<'a> {
         with_tags: bool,
     ) -> Option<Self> {
         let placed = state.task(&id);
-        let placed = placed.map(|task| Self::of(state, realm, task, with_tags));
+        let placed = placed.map(|task| {
+            let instance = state
+                .instance(&task.instance)
+                .expect("State::check: a task's instance exists");
+            Self::of(realm, task, instance, with_tags)
+        });
         placed.or_else(|| Some(Self::waiting(realm, state.waiting_task(&id)?, with_tags)))
     }
 
-    fn of(state: &'a State, realm: &Realm, task: &'a Task, with_tags: bool) -> Self {
-        let instance = state
-            .instance(&task.instance)
-            .expect("State::check: a task's instance exists");
+    /// A task that was placed, on its instance.
+    pub(super) fn of(
+        realm: &Realm,
+        task: &'a Task,
+        instance: &'a Instance,
+        with_tags: bool,
+    ) -> Self {
         let task_arn = realm.task(&task.cluster, task.id);
         let containers = task.containers.iter();
         let containers = containers.map(|one| ContainerJson::of(realm, task, &task_arn, one));

@@ -7,7 +7,8 @@ use quorate_core::state::{Health, WaitingTask};
 use super::{ContainerJson, OverridesJson, TaskJson, text};
 
 impl<'a> TaskJson<'a> {
-    pub(super) fn waiting(realm: &Realm, task: &'a WaitingTask, with_tags: bool) -> Self {
+    /// A task that waits for room, or was stopped while it did.
+    pub(in super::super) fn waiting(realm: &Realm, task: &'a WaitingTask, with_tags: bool) -> Self {
         let new = &task.new;
         let (wish, stopped) = (&new.wish, task.stopped.as_ref());
         let task_arn = realm.task(&new.cluster, new.id);
