@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -27,25 +28,25 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
 
 /// The largest answer that is read: a hundred described tasks with everything they can carry stay well below it.
-const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
+pub(crate) const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// The pause before a call is repeated, doubled each time up to [`PAUSE_MAX`]: an election takes about a second.
-const PAUSE_MIN: Duration = Duration::from_millis(50);
-const PAUSE_MAX: Duration = Duration::from_secs(1);
+pub(crate) const PAUSE_MIN: Duration = Duration::from_millis(50);
+pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// A client of one cluster. Clones share connections; one is enough for hundreds of concurrent calls.
 #[derive(Clone)]
 pub struct Client {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-struct Shared {
-    http: legacy::Client<HttpConnector, Full<Bytes>>,
-    endpoints: Vec<Endpoint>,
+pub(crate) struct Shared {
+    pub(crate) http: legacy::Client<HttpConnector, Full<Bytes>>,
+    pub(crate) endpoints: Vec<Endpoint>,
     /// The endpoint that answered last, where the next call begins.
-    preferred: AtomicUsize,
-    signer: Signer,
-    timeout: Duration,
+    pub(crate) preferred: AtomicUsize,
+    pub(crate) signer: Signer,
+    pub(crate) timeout: Duration,
 }
 
 /// How one endpoint failed.
@@ -235,7 +236,7 @@ impl Client {
     }
 
     /// Lets the next call begin at another endpoint, unless a concurrent one has already moved on.
-    fn leave(&self, index: usize) {
+    pub(crate) fn leave(&self, index: usize) {
         let next = (index + 1) % self.shared.endpoints.len();
         let _already_moved = self.shared.preferred.compare_exchange(
             index,
@@ -262,17 +263,19 @@ impl Client {
             .await
             .map_err(SendError::Broken)?
             .to_bytes();
-        let request_id = head
-            .headers
-            .get("x-amzn-requestid")
-            .and_then(|id| id.to_str().ok())
-            .unwrap_or_default()
-            .to_owned();
         Ok(Answer {
             endpoint: endpoint.to_string(),
             status: head.status,
-            request_id,
+            request_id: request_id(&head.headers),
             body,
         })
     }
+}
+
+/// The cluster's id of a request; empty if it gave none.
+pub(crate) fn request_id(headers: &HeaderMap) -> String {
+    let id = headers.get("x-amzn-requestid");
+    id.and_then(|id| id.to_str().ok())
+        .unwrap_or_default()
+        .to_owned()
 }

@@ -12,6 +12,7 @@ mod answer;
 mod client;
 mod config;
 mod error;
+mod events;
 mod identity;
 mod message;
 mod pages;
@@ -21,6 +22,7 @@ mod wait;
 pub use client::Client;
 pub use config::{ClientConfig, ConfigError, DEFAULT_TIMEOUT};
 pub use error::ClientError;
+pub use events::{EventQuery, Events, ToldEvent};
 pub use identity::Identity;
 pub use wait::{TaskStatus, WaitError};
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -18,9 +18,70 @@ const QUORATE_TARGET: &str = "Quorate_20261122";
 
 const USER_AGENT_VALUE: &str = concat!("quorate/", env!("CARGO_PKG_VERSION"));
 
+/// Method, path and query.
+pub(crate) struct Target {
+    method: Method,
+    path: &'static str,
+    /// As it is signed: names in order, values escaped.
+    query: String,
+}
+
+impl Target {
+    fn root() -> Self {
+        Self {
+            method: Method::POST,
+            path: "/",
+            query: String::new(),
+        }
+    }
+
+    /// A GET with a query; the names are plain and in order.
+    pub(crate) fn get<'a>(
+        path: &'static str,
+        pairs: impl Iterator<Item = (&'static str, &'a str)>,
+    ) -> Self {
+        let pairs = pairs.map(|(name, value)| format!("{name}={}", escaped(value)));
+        Self {
+            method: Method::GET,
+            path,
+            query: pairs.collect::<Vec<_>>().join("&"),
+        }
+    }
+
+    /// The first lines of what is signed.
+    fn signed(&self) -> String {
+        format!("{}\n{}\n{}", self.method, self.path, self.query)
+    }
+
+    fn at(&self, endpoint: &Endpoint) -> Uri {
+        if self.path == "/" {
+            return endpoint.uri.clone();
+        }
+        let text = format!("{}?{}", self.path, self.query);
+        let place = text.parse().expect("a plain path and an escaped query");
+        let mut parts = endpoint.uri.clone().into_parts();
+        parts.path_and_query = Some(place);
+        Uri::from_parts(parts).expect("the endpoint has a scheme and an authority")
+    }
+}
+
+/// All but the unreserved characters of RFC 3986.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}
+
 /// One call, ready to be signed for whichever endpoint takes it.
 pub(crate) struct Message {
     service: &'static str,
+    to: Target,
     content_type: &'static str,
     target: Option<String>,
     body: Bytes,
@@ -44,10 +105,24 @@ impl Message {
     pub(crate) fn caller_identity(form: &'static str) -> Self {
         Self {
             service: "sts",
+            to: Target::root(),
             content_type: "application/x-www-form-urlencoded; charset=utf-8",
             target: None,
             body: Bytes::from_static(form.as_bytes()),
             body_sha256: sha256_hex(form.as_bytes()),
+            is_read: true,
+        }
+    }
+
+    /// Something that is read at a place of its own.
+    pub(crate) fn get(to: Target) -> Self {
+        Self {
+            service: "ecs",
+            to,
+            content_type: "application/json",
+            target: None,
+            body: Bytes::new(),
+            body_sha256: sha256_hex(b""),
             is_read: true,
         }
     }
@@ -60,6 +135,7 @@ impl Message {
         let body = Bytes::from(body.to_string());
         Self {
             service: "ecs",
+            to: Target::root(),
             content_type: "application/x-amz-json-1.1",
             target: Some(format!("{prefix}.{operation}")),
             body_sha256: sha256_hex(&body),
@@ -82,9 +158,17 @@ impl Message {
                 .as_deref()
                 .map(|target| ("x-amz-target", target)),
         );
-        let authorization = signer.authorization(self.service, &headers, &self.body_sha256, &date);
+        let authorization = signer.authorization(
+            self.service,
+            &self.to.signed(),
+            &headers,
+            &self.body_sha256,
+            &date,
+        );
 
-        let mut request = Request::post(endpoint.uri.clone())
+        let mut request = Request::builder()
+            .method(self.to.method.clone())
+            .uri(self.to.at(endpoint))
             .header(CONTENT_TYPE, HeaderValue::from_static(self.content_type))
             .header(HOST, &endpoint.host)
             .header(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE))

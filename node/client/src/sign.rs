@@ -1,4 +1,4 @@
-//! Signature Version 4, the half that signs: `POST /` without a query, all headers signed.
+//! Signature Version 4, the half that signs, all headers signed.
 //!
 //! Written apart from the server's half, and compared with AWS's own signer by a property test below.
 
@@ -41,11 +41,12 @@ impl Signer {
         }
     }
 
-    /// The `Authorization` header for `POST /` with exactly these headers (lower-case names in order, `host` and
+    /// The `Authorization` header for a request that begins with `head` (method, path and canonical query, each on a line) with exactly these headers (lower-case names in order, `host` and
     /// `x-amz-date` among them) and a body of this digest. `amz_date` is the value of `x-amz-date`.
     pub(crate) fn authorization(
         &self,
         service: &'static str,
+        head: &str,
         headers: &[(&str, &str)],
         body_sha256: &str,
         amz_date: &str,
@@ -54,7 +55,7 @@ impl Signer {
             headers.windows(2).all(|pair| pair[0].0 < pair[1].0),
             "header names are sorted and unique"
         );
-        let (canonical, signed) = canonical_request(headers, body_sha256);
+        let (canonical, signed) = canonical_request(head, headers, body_sha256);
         let date = amz_date
             .get(..8)
             .expect("amz_date() writes eight digits before the T");
@@ -110,9 +111,10 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
 }
 
 /// The canonical request and the list of signed headers in it.
-fn canonical_request(headers: &[(&str, &str)], body_sha256: &str) -> (String, String) {
+fn canonical_request(head: &str, headers: &[(&str, &str)], body_sha256: &str) -> (String, String) {
     let mut canonical = String::with_capacity(512);
-    canonical.push_str("POST\n/\n\n");
+    canonical.push_str(head);
+    canonical.push('\n');
     let mut signed = String::with_capacity(64);
     for (name, value) in headers {
         canonical.push_str(name);
@@ -219,7 +221,7 @@ mod tests {
             let expected = oracle((&access, &secret), &region, service, &headers, &body, time);
             for _ in 0..2 {
                 // The second time the key comes out of the cache.
-                prop_assert_eq!(signer.authorization(service, &headers, &sha256_hex(&body), &date), expected.clone());
+                prop_assert_eq!(signer.authorization(service, "POST\n/\n", &headers, &sha256_hex(&body), &date), expected.clone());
             }
         }
     }

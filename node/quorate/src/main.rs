@@ -19,7 +19,8 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::commands::{
-    Asking, agent, cluster, deploy, env, instance, node, plan, server, service, status, task, why,
+    Asking, agent, cluster, deploy, env, events, instance, node, plan, server, service, status,
+    task, why,
 };
 use crate::failure::{Exit, Failure};
 use crate::signals::die_with;
@@ -108,6 +109,13 @@ enum Command {
         #[command(flatten)]
         asking: Asking,
     },
+    /// Say what happened, or with --watch what happens: tasks, instances, services, deployments
+    Events {
+        #[command(flatten)]
+        args: events::EventsArgs,
+        #[command(flatten)]
+        asking: Asking,
+    },
     /// List the nodes of the control plane
     Node {
         #[command(subcommand)]
@@ -165,6 +173,7 @@ async fn run_small(command: Command) -> Result<(), Failure> {
         Command::Cluster { command, asking } => cluster::run(command, &asking).await,
         Command::Instance { command, asking } => instance::run(command, &asking).await,
         Command::Node { command, asking } => node::run(command, &asking).await,
+        Command::Events { args, asking } => events::run(&args, &asking).await,
         Command::Why { args, asking } => why::run(&args, &asking).await,
         Command::Plan { command, asking } => plan::run(command, &asking).await,
         Command::SampleApp(args) => sample_app::run(&args).await,

@@ -6,6 +6,7 @@ mod capacity;
 mod conformance;
 mod deploy;
 mod dev;
+mod events;
 mod failover;
 mod foretold;
 mod restart;

@@ -4,6 +4,7 @@
 use super::Desk;
 use crate::command::NewEvent;
 use crate::events::{Action, Event, ServiceAction, What};
+use crate::ids::ServiceKey;
 use crate::state::{Instance, Rollout, Service, Task, Topic, WaitingTask};
 
 impl Desk<'_> {
@@ -75,7 +76,7 @@ impl Desk<'_> {
     }
 
     /// What a service says, where it has a name. The rest (tasks started and stopped) shows in its tasks.
-    pub(super) fn note_said(&mut self, service: &Service, event: &NewEvent) {
+    pub(super) fn note_said(&mut self, service: &ServiceKey, event: &NewEvent) {
         let action = match (event.topic, event.of) {
             (Some(Topic::SteadyState), None) => Action::SteadyState,
             (Some(Topic::SteadyState), Some(_)) => Action::TaskSetSteadyState,
@@ -85,7 +86,7 @@ impl Desk<'_> {
             (Some(Topic::Blocked) | None, _) => return,
         };
         self.note(What::Service(ServiceAction {
-            service: service.key.clone(),
+            service: service.clone(),
             action,
             set: event.of,
             reason: event.message.clone(),
@@ -93,9 +94,9 @@ impl Desk<'_> {
     }
 
     /// What the scheduler did with a service without saying so.
-    pub(super) fn note_action(&mut self, service: &Service, action: Action) {
+    pub(super) fn note_action(&mut self, service: &ServiceKey, action: Action) {
         self.note(What::Service(ServiceAction {
-            service: service.key.clone(),
+            service: service.clone(),
             action,
             set: None,
             reason: String::new(),

@@ -53,9 +53,7 @@ impl Desk<'_> {
         for event in &step.events {
             self.say(&mut service, event);
         }
-        if was_rebalancing && !service.is_rebalancing() && service.spec.rebalances {
-            self.note_action(&service, Action::RebalancingCompleted);
-        }
+        let is_rebalanced = was_rebalancing && !service.is_rebalancing() && service.spec.rebalances;
         service.look_at = if is_news {
             Some(self.now)
         } else {
@@ -68,6 +66,12 @@ impl Desk<'_> {
         service.step_mark = step.mark;
         self.touch(Change::Service(step.key.clone()));
         self.put_service(service);
+        if is_rebalanced {
+            self.note_action(&step.key, Action::RebalancingCompleted);
+        }
+        for event in &step.events {
+            self.note_said(&step.key, event);
+        }
         Ok(Reply::Done)
     }
 
@@ -182,7 +186,7 @@ impl Desk<'_> {
     fn want(&mut self, service: &mut Service, count: u64) {
         if service.spec.desired_count != count {
             service.spec.desired_count = count;
-            self.note_action(service, Action::DesiredCountUpdated);
+            self.note_action(&service.key, Action::DesiredCountUpdated);
         }
     }
 
@@ -301,7 +305,6 @@ impl Desk<'_> {
     }
 
     fn say(&mut self, service: &mut Service, event: &NewEvent) {
-        self.note_said(service, event);
         service.event_count += 1;
         if let Some(topic) = event.topic {
             let is_other = |said: &Said| said.topic != topic || said.of != event.of;

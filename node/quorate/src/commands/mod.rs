@@ -5,6 +5,7 @@ pub(crate) mod cluster;
 pub(crate) mod deploy;
 pub(crate) mod dev;
 pub(crate) mod env;
+pub(crate) mod events;
 pub(crate) mod instance;
 pub(crate) mod node;
 pub(crate) mod plan;

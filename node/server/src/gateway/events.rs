@@ -64,7 +64,7 @@ struct Watch {
     is_over: bool,
 }
 
-/// What a reader is given; after the last it has all that it asked for.
+/// What a reader is given.
 #[derive(Debug)]
 pub enum Seen {
     /// Nothing, so far: it is here, and may go on from here at another node.
@@ -80,6 +80,8 @@ pub enum Seen {
     },
     /// The next events are no longer kept here. It is the last.
     Gap(Exception),
+    /// It has all that it asked for. It is the last.
+    End(Point),
 }
 
 impl Gateway {
@@ -133,12 +135,9 @@ impl Watch {
         let seen = match timeout(HEARTBEAT, self.next()).await {
             Err(_) => Seen::At(self.at),
             Ok(Some(seen)) => seen,
-            Ok(None) => {
-                self.is_over = true;
-                Seen::At(self.at)
-            }
+            Ok(None) => Seen::End(self.at),
         };
-        self.is_over |= matches!(seen, Seen::Gap(_));
+        self.is_over = matches!(seen, Seen::Gap(_) | Seen::End(_));
         Some((seen, self))
     }
 

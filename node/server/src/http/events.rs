@@ -105,6 +105,7 @@ async fn tell_all(mut seen: BoxStream<'static, Seen>, tell: mpsc::Sender<Bytes>)
             Seen::At(point) => quiet(point),
             Seen::Event { point, kind, body } => event(point, kind, &body),
             Seen::Gap(gap) => gap_told(&gap),
+            Seen::End(point) => end(point),
         };
         if !matches!(timeout(READER_PATIENCE, tell.send(frame)).await, Ok(Ok(()))) {
             return;
@@ -125,6 +126,11 @@ fn event(point: Point, kind: Kind, body: &[u8]) -> Bytes {
 fn gap_told(gap: &Exception) -> Bytes {
     let body = gap.render();
     [b"event: gap\ndata: ", &body[..], b"\n\n"].concat().into()
+}
+
+/// Without it, a reader who wanted no more than what was there could not tell the end from a node that ends.
+fn end(point: Point) -> Bytes {
+    format!("id: {point}\nevent: end\ndata: {{}}\n\n").into()
 }
 
 /// What the query and the header ask for.

@@ -28,7 +28,7 @@ fn ask(from: From) -> WatchAsk {
 async fn told(cluster: &Cluster, node: u64, ask: WatchAsk) -> Vec<(Point, Kind, Value)> {
     let seen = cluster.on(node).watch(ask).await.unwrap();
     let events = seen.filter_map(async |seen| match seen {
-        Seen::At(_) => None,
+        Seen::At(_) | Seen::End(_) => None,
         Seen::Event { point, kind, body } => {
             Some((point, kind, serde_json::from_slice(&body).unwrap()))
         }
