@@ -99,7 +99,7 @@ impl Events {
 }
 
 /// Tells until there is no more, or nobody takes it.
-async fn tell_all(mut seen: BoxStream<'static, Seen>, tell: mpsc::Sender<Bytes>) {
+pub(super) async fn tell_all(mut seen: BoxStream<'static, Seen>, tell: mpsc::Sender<Bytes>) {
     while let Some(seen) = seen.next().await {
         let frame = match seen {
             Seen::At(point) => quiet(point),

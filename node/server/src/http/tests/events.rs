@@ -110,3 +110,17 @@ async fn a_stream_outlives_idle_connections_and_ends_with_the_listener() {
     while stream.read(&mut bytes).await.unwrap() > 0 {}
     server.task.await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_who_takes_nothing_is_dropped() {
+    let point = Point { index: 5, place: 1 };
+    let endless = stream::repeat_with(move || Seen::At(point)).boxed();
+    let (tell, mut frames) = tokio::sync::mpsc::channel(2);
+    super::super::events::tell_all(endless, tell).await;
+    // What waits for it is all that there ever was.
+    let mut waiting = 0;
+    while frames.recv().await.is_some() {
+        waiting += 1;
+    }
+    assert_eq!(waiting, 2);
+}
