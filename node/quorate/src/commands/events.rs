@@ -76,11 +76,15 @@ pub(crate) async fn run(args: &EventsArgs, asking: &Asking) -> Result<(), Failur
 /// Whoever watches must know what was missed, or where to go on.
 fn lost(error: ClientError, events: &Events) -> Failure {
     let is_gone = error.code() == Some("EventsGoneException");
+    let is_passing = error.is_passing();
     let failure = Failure::from(error);
     if is_gone {
         return failure.next("look at what is now, and watch on without --after");
     }
-    match events.point().filter(|point| *point != "kept") {
+    match events
+        .point()
+        .filter(|point| is_passing && *point != "kept")
+    {
         Some(point) => failure.next(format!(
             "`quorate events --after {point}` goes on from here"
         )),
