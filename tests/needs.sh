@@ -58,15 +58,42 @@ need_python() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || install python3-venv "python3 cannot make virtual environments"
     local stamp="$cache/venv/requirements.txt"
     if ! cmp -s tests/requirements.txt "$stamp"; then
-        echo "installing awscli and boto3" >&2
+        echo "installing what tests/requirements.txt names" >&2
         rm -rf "$cache/venv"
         python3 -m venv "$cache/venv" || fail "python3 -m venv failed"
         "$cache/venv/bin/pip" install --quiet --disable-pip-version-check -r tests/requirements.txt ||
-            fail "awscli and boto3 could not be installed by pip"
+            fail "what tests/requirements.txt names could not be installed by pip"
         cp tests/requirements.txt "$stamp"
     fi
     export QUORATE_PYTHON="$cache/venv/bin/python"
     export QUORATE_AWS="$cache/venv/bin/aws"
+    export QUORATE_ECS_DEPLOY="$cache/venv/bin/ecs"
+}
+
+need_javascript() {
+    need node nodejs
+    need npm npm
+    local version stamp="$cache/javascript/package-lock.json"
+    version=$(node --version)
+    version=${version#v}
+    [ "${version%%.*}" -ge 20 ] || fail "node is $version, and the JavaScript client needs 20 or newer"
+    if ! cmp -s tests/clients/javascript/package-lock.json "$stamp"; then
+        echo "installing what tests/clients/javascript/package-lock.json names" >&2
+        rm -rf "$cache/javascript"
+        mkdir -p "$cache/javascript.new"
+        cp tests/clients/javascript/package.json tests/clients/javascript/package-lock.json "$cache/javascript.new"
+        (cd "$cache/javascript.new" && npm ci --silent --no-audit --no-fund --ignore-scripts) ||
+            fail "what tests/clients/javascript/package-lock.json names could not be installed by npm"
+        mv "$cache/javascript.new" "$cache/javascript"
+    fi
+    export NODE_PATH="$cache/javascript/node_modules"
+}
+
+# The aws CLI's second version is Debian's; the first is in the virtual environment, and each is called by its path.
+need_second_aws() {
+    [ -x /usr/bin/aws ] || install awscli "the aws CLI's second version is missing"
+    /usr/bin/aws --version 2>&1 | grep -q '^aws-cli/2' || fail "/usr/bin/aws is not the second version of the aws CLI, which Debian's awscli is"
+    export QUORATE_AWS_2=/usr/bin/aws
 }
 
 need_docker() {

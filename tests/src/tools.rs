@@ -1,9 +1,9 @@
 //! Programs that tests use as people do: the aws CLI, Python with boto3, docker, curl, and our own operator commands. Each is
 //! found or the test fails.
 
-use std::io;
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use quorate_chaos::cluster::{Cluster, Member, REGION};
 use serde_json::Value;
@@ -14,7 +14,8 @@ use crate::harness::quorate_binary;
 #[derive(Debug)]
 pub struct Aws {
     program: PathBuf,
-    environment: Vec<(&'static str, String)>,
+    endpoint: Vec<String>,
+    environment: Environment,
 }
 
 impl Aws {
@@ -24,9 +25,26 @@ impl Aws {
     /// If the aws CLI is not there, or the member is no node.
     #[must_use]
     pub fn at(cluster: &Cluster, node: &str) -> Self {
+        Self::of(environment(cluster, node))
+    }
+
+    /// A user of the aws CLI's first version, told by the environment whom to call.
+    #[must_use]
+    pub fn of(environment: Environment) -> Self {
         Self {
             program: tool("QUORATE_AWS", "aws"),
-            environment: environment(cluster, node),
+            endpoint: Vec::new(),
+            environment,
+        }
+    }
+
+    /// A user of the aws CLI's second version. Debian's takes an endpoint as an argument and in no other way.
+    #[must_use]
+    pub fn second(judge: &Judge<'_>) -> Self {
+        Self {
+            program: tool("QUORATE_AWS_2", "/usr/bin/aws"),
+            endpoint: vec!["--endpoint-url".to_owned(), judge.endpoint.clone()],
+            environment: judge.environment(),
         }
     }
 
@@ -83,6 +101,7 @@ impl Aws {
         command
             .args(arguments)
             .args(["--output", "json"])
+            .args(&self.endpoint)
             .envs(self.environment.iter().cloned());
         command
             .output()
@@ -93,7 +112,7 @@ impl Aws {
 /// The operator commands of `quorate`, as a user of a whole cluster.
 #[derive(Debug)]
 pub struct Operator {
-    environment: Vec<(&'static str, String)>,
+    environment: Environment,
 }
 
 impl Operator {
@@ -151,16 +170,6 @@ impl Operator {
     }
 }
 
-/// Runs a Python program with boto3 as a user of one node, and gives what it printed.
-///
-/// # Panics
-/// If it fails.
-#[must_use]
-pub fn python(cluster: &Cluster, node: &str, program: &str, arguments: &[&str]) -> String {
-    let output = python_command(cluster, node, program, arguments).output();
-    printed(program, output)
-}
-
 /// A Python program with boto3 that watches beside a test, as a user of one node, until it is told that it has seen enough.
 #[derive(Debug)]
 pub struct Watcher {
@@ -175,7 +184,7 @@ impl Watcher {
     /// If it cannot be started.
     #[must_use]
     pub fn start(cluster: &Cluster, node: &str, program: &str, arguments: &[&str]) -> Self {
-        let mut command = python_command(cluster, node, program, arguments);
+        let mut command = python_command(environment(cluster, node), program, arguments);
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -198,16 +207,119 @@ impl Watcher {
     }
 }
 
-fn python_command(cluster: &Cluster, node: &str, program: &str, arguments: &[&str]) -> Command {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("clients")
-        .join(program);
+/// Stands between clients and one node, and holds every answer against the AWS model of its operation.
+#[derive(Debug)]
+pub struct Judge<'a> {
+    cluster: &'a Cluster,
+    process: Child,
+    printed: BufReader<ChildStdout>,
+    endpoint: String,
+}
+
+impl<'a> Judge<'a> {
+    /// Starts one before this node.
+    ///
+    /// # Panics
+    /// If it cannot be started, or the member is no node.
+    #[must_use]
+    pub fn before(cluster: &'a Cluster, node: &str) -> Self {
+        let address = api(cluster, node);
+        let mut command = python_command(Vec::new(), "judge.py", &[&address]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("python: {error}"));
+        let mut printed = BufReader::new(process.stdout.take().expect("it is piped"));
+        let mut port = String::new();
+        printed.read_line(&mut port).expect("the judge prints text");
+        assert!(!port.is_empty(), "the judge has ended");
+        Self {
+            cluster,
+            process,
+            printed,
+            endpoint: format!("http://127.0.0.1:{}", port.trim()),
+        }
+    }
+
+    /// What points AWS tools at it.
+    #[must_use]
+    pub fn environment(&self) -> Environment {
+        environment_at(self.cluster, &self.endpoint)
+    }
+
+    /// Runs a Python program of `tests/clients`, which must succeed, and gives what it printed.
+    ///
+    /// # Panics
+    /// If it fails.
+    #[must_use]
+    pub fn python(&self, program: &str, arguments: &[&str]) -> String {
+        let output = python_command(self.environment(), program, arguments).output();
+        printed(program, output)
+    }
+
+    /// Runs any program as a user of the node.
+    ///
+    /// # Panics
+    /// If it is not there.
+    #[must_use]
+    pub fn run(&self, program: &Path, arguments: &[&str]) -> Output {
+        Command::new(program)
+            .args(arguments)
+            .envs(self.environment())
+            .output()
+            .unwrap_or_else(|error| panic!("{}: {error}", program.display()))
+    }
+
+    /// Ends it, and gives how often it saw an answer to which operation.
+    ///
+    /// # Panics
+    /// If any answer was not as the model says, or there was none.
+    pub fn finish(mut self) -> Value {
+        drop(self.process.stdin.take());
+        let mut text = String::new();
+        self.printed
+            .read_to_string(&mut text)
+            .expect("the judge prints text");
+        let status = self.process.wait().expect("it is our child");
+        assert!(status.success(), "the judge failed: {text}");
+        let mut said: Value = serde_json::from_str(&text).expect("the judge prints JSON");
+        assert_eq!(
+            said["wrong"],
+            Value::Object(serde_json::Map::new()),
+            "answers that are not as the model says, and how many"
+        );
+        let seen = said["seen"].take();
+        assert!(
+            seen.as_object().is_some_and(|seen| !seen.is_empty()),
+            "the judge saw no answer"
+        );
+        seen
+    }
+}
+
+impl Drop for Judge<'_> {
+    fn drop(&mut self) {
+        // Its standard input ends with this value, and it with that.
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
+
+fn python_command(environment: Environment, program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(tool("QUORATE_PYTHON", "python3"));
     command
-        .arg(path)
+        .arg(client(program))
         .args(arguments)
-        .envs(environment(cluster, node));
+        .envs(environment);
     command
+}
+
+/// A file of `tests/clients`.
+#[must_use]
+pub fn client(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("clients")
+        .join(name)
 }
 
 fn printed(program: &str, output: io::Result<Output>) -> String {
@@ -239,17 +351,24 @@ pub fn run(program: &str, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// What points AWS tools at a node, and keeps the user's own settings out.
-fn environment(cluster: &Cluster, node: &str) -> Vec<(&'static str, String)> {
+/// What points AWS tools at an endpoint, and keeps the user's own settings out.
+pub type Environment = Vec<(&'static str, String)>;
+
+fn environment(cluster: &Cluster, node: &str) -> Environment {
+    environment_at(cluster, &format!("http://{}", api(cluster, node)))
+}
+
+fn api(cluster: &Cluster, node: &str) -> String {
     let member = cluster.member(node).expect("the story names a member");
-    let endpoint = format!(
-        "http://{}",
-        member.addresses.as_ref().expect("the member is a node").api
-    );
+    let addresses = member.addresses.as_ref().expect("the member is a node");
+    addresses.api.to_string()
+}
+
+fn environment_at(cluster: &Cluster, endpoint: &str) -> Environment {
     let keys = &cluster.identity().key_pair;
     vec![
-        ("AWS_ENDPOINT_URL_ECS", endpoint.clone()),
-        ("AWS_ENDPOINT_URL_STS", endpoint),
+        ("AWS_ENDPOINT_URL_ECS", endpoint.to_owned()),
+        ("AWS_ENDPOINT_URL_STS", endpoint.to_owned()),
         ("AWS_ACCESS_KEY_ID", keys.id.clone()),
         ("AWS_SECRET_ACCESS_KEY", keys.secret.clone()),
         ("AWS_DEFAULT_REGION", REGION.to_owned()),
@@ -263,6 +382,7 @@ fn environment(cluster: &Cluster, node: &str) -> Vec<(&'static str, String)> {
 }
 
 /// The program that `tests/run` has installed, else the one on the path.
-fn tool(variable: &str, name: &str) -> PathBuf {
+#[must_use]
+pub fn tool(variable: &str, name: &str) -> PathBuf {
     std::env::var_os(variable).map_or_else(|| PathBuf::from(name), PathBuf::from)
 }

@@ -1,9 +1,12 @@
-//! Real clients against a follower: the aws CLI and boto3 do the main job, once with containers and once with processes.
+//! Real clients against a follower: each does the main job or what it was made for, and every answer is held against ECS's model.
+
+use std::path::Path;
+use std::process::Output;
 
 use quorate_chaos::cluster::Runtime;
-use quorate_tests::ecs::strings;
-use quorate_tests::harness::TestCluster;
-use quorate_tests::tools::{Aws, python, run};
+use quorate_tests::ecs::{CLUSTER, strings};
+use quorate_tests::harness::{TestCluster, built};
+use quorate_tests::tools::{Aws, Judge, client, run, tool};
 use serde_json::{Value, json};
 
 /// A definition as a user would write it, for both runtimes: an environment, a dynamic port, a command.
@@ -21,13 +24,25 @@ const DEFINITION: &str = r#"{
 #[tokio::test]
 async fn the_aws_cli_does_the_main_job_on_a_follower_with_processes() {
     let cluster = TestCluster::start(|_| {}).await;
-    the_main_job(&cluster).await;
+    let judge = before_a_follower(&cluster).await;
+    the_main_job(&cluster, &Aws::of(judge.environment()));
+    judge.finish();
+}
+
+#[tokio::test]
+async fn the_second_aws_cli_does_the_main_job_on_a_follower() {
+    let cluster = TestCluster::start(|_| {}).await;
+    let judge = before_a_follower(&cluster).await;
+    the_main_job(&cluster, &Aws::second(&judge));
+    judge.finish();
 }
 
 #[tokio::test]
 async fn the_aws_cli_does_the_main_job_on_a_follower_with_containers() {
     let cluster = TestCluster::start(|options| options.runtime = Runtime::Docker).await;
-    let tasks = the_main_job(&cluster).await;
+    let judge = before_a_follower(&cluster).await;
+    let tasks = the_main_job(&cluster, &Aws::of(judge.environment()));
+    judge.finish();
     for task in tasks {
         let left = run(
             "docker",
@@ -42,24 +57,127 @@ async fn the_aws_cli_does_the_main_job_on_a_follower_with_containers() {
     }
 }
 
+/// A judge that finds nothing in whatever it is shown would let every test here pass.
+#[test]
+fn the_judge_finds_each_mistake() {
+    let script = client("shapes_check.py");
+    let script = script.to_str().expect("the path is text");
+    let python = tool("QUORATE_PYTHON", "python3");
+    let printed = run(python.to_str().expect("the path is text"), &[script]);
+    assert_eq!(printed, "shapes checked\n");
+}
+
 #[tokio::test]
 async fn boto3_does_the_main_job_on_a_follower() {
     let cluster = TestCluster::start(|_| {}).await;
-    let follower = cluster.followers().await.remove(0);
-    let printed = python(&cluster, &follower, "main_job.py", &[]);
+    let judge = before_a_follower(&cluster).await;
+    let printed = judge.python("main_job.py", &[]);
     assert!(printed.ends_with("main job done\n"), "{printed}");
+    judge.finish();
+}
+
+#[tokio::test]
+async fn boto3_pages_and_waits_on_a_follower() {
+    let cluster = TestCluster::start(|_| {}).await;
+    let judge = before_a_follower(&cluster).await;
+    let printed = judge.python("pages_and_waiters.py", &[]);
+    assert!(printed.ends_with("pages and waiters done\n"), "{printed}");
+    judge.finish();
+}
+
+#[tokio::test]
+async fn the_javascript_client_does_the_main_job_on_a_follower() {
+    let cluster = TestCluster::start(|_| {}).await;
+    let judge = before_a_follower(&cluster).await;
+    let script = client("javascript/main_job.cjs");
+    let script = script.to_str().expect("the path is text");
+    does_the_main_job(&judge.run(Path::new("node"), &[script]));
+    judge.finish();
+}
+
+#[tokio::test]
+async fn the_rust_sdk_does_the_main_job_on_a_follower() {
+    let cluster = TestCluster::start(|_| {}).await;
+    let judge = before_a_follower(&cluster).await;
+    let program = built("QUORATE_RUST_SDK", "quorate-rust-sdk");
+    does_the_main_job(&judge.run(&program, &[]));
+    judge.finish();
+}
+
+fn does_the_main_job(output: &Output) {
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}{said}");
+    assert!(printed.ends_with("main job done\n"), "{printed}{said}");
+}
+
+/// Deploys, scales, runs, and rolls back what does not come up: by what ecs-deploy says, and by what the service is then.
+#[tokio::test]
+async fn ecs_deploy_deploys_scales_runs_and_rolls_back_on_a_follower() {
+    let cluster = TestCluster::start(|_| {}).await;
+    let judge = before_a_follower(&cluster).await;
+    let program = tool("QUORATE_ECS_DEPLOY", "ecs");
+    let ecs_deploy = |arguments: &[&str]| {
+        let output = judge.run(&program, arguments);
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success(), printed + &said)
+    };
+    let ecs = cluster.any();
+    ecs.register_sleeper("web").await;
+    let service = json!({"serviceName": "web", "taskDefinition": "web", "desiredCount": 2});
+    ecs.call("CreateService", service).await;
+
+    let greet = ["-e", "main", "GREETING", "hello"];
+    let deploy = ["deploy", CLUSTER, "web", "--timeout", "60"];
+    let (done, printed) = ecs_deploy(&[&deploy[..], &greet].concat());
+    assert!(
+        done && printed.contains("Deployment successful"),
+        "{printed}"
+    );
+    let deployed = ecs.service("web").await["taskDefinition"].clone();
+    assert!(
+        deployed.as_str().is_some_and(|arn| arn.ends_with("/web:2")),
+        "{deployed}"
+    );
+
+    let (done, printed) = ecs_deploy(&["scale", CLUSTER, "web", "3", "--timeout", "60"]);
+    assert!(done && printed.contains("Scaling successful"), "{printed}");
+    assert_eq!(ecs.service("web").await["runningCount"], 3);
+
+    let (done, printed) = ecs_deploy(&["run", CLUSTER, "web:2", "2", "-c", "main", "sleep 60"]);
+    assert!(
+        done && printed.contains("Successfully started 2 instances of task: web:2"),
+        "{printed}"
+    );
+
+    // More memory than any instance has: the event that says so is the error that ecs-deploy shows.
+    let huge = ["--rollback", "--memory", "main", "99999999"];
+    let (done, printed) = ecs_deploy(&[&deploy[..], &huge].concat());
+    assert!(
+        !done && printed.contains("was unable to place a task"),
+        "{printed}"
+    );
+    assert!(printed.contains("Rollback successful"), "{printed}");
+    let back = ecs.service("web").await;
+    assert_eq!(back["taskDefinition"], deployed, "{printed}");
+    assert_eq!(back["runningCount"], 3);
+    judge.finish();
+}
+
+async fn before_a_follower(cluster: &TestCluster) -> Judge<'_> {
+    let follower = cluster.followers().await.remove(0);
+    Judge::before(cluster, &follower)
 }
 
 /// Cluster, definition, three tasks, waiters, stop, waiters; everything listed and described on the way.
-async fn the_main_job(cluster: &TestCluster) -> Vec<String> {
-    let follower = cluster.followers().await.remove(0);
-    let aws = Aws::at(cluster, &follower);
+fn the_main_job(cluster: &TestCluster, aws: &Aws) -> Vec<String> {
     let account = &cluster.identity().account;
 
     let identity = aws.run(&["sts", "get-caller-identity"]);
     assert_eq!(identity["Account"], json!(account));
 
-    clusters(&aws, account);
+    clusters(aws, account);
     let registered = aws.ecs(&["register-task-definition", "--cli-input-json", DEFINITION]);
     let definition = format!("arn:aws:ecs:us-east-1:{account}:task-definition/web:1");
     assert_eq!(
@@ -67,7 +185,7 @@ async fn the_main_job(cluster: &TestCluster) -> Vec<String> {
         json!(definition)
     );
     assert_eq!(registered["taskDefinition"]["status"], "ACTIVE");
-    definitions(&aws, &definition);
+    definitions(aws, &definition);
 
     let ran = aws.ecs(&[
         "run-task",
@@ -81,16 +199,16 @@ async fn the_main_job(cluster: &TestCluster) -> Vec<String> {
     assert_eq!(ran["failures"], json!([]));
     let tasks = strings(&ran["tasks"], "taskArn");
     assert_eq!(tasks.len(), 3);
-    wait(&aws, "tasks-running", &tasks);
-    running(&aws, &tasks, &definition);
+    wait(aws, "tasks-running", &tasks);
+    running(aws, &tasks, &definition);
 
     let stopped = aws.ecs(&["stop-task", "--task", &tasks[0], "--reason", "seen enough"]);
     assert_eq!(stopped["task"]["desiredStatus"], "STOPPED");
     for task in &tasks[1..] {
         let _ = aws.ecs(&["stop-task", "--task", task]);
     }
-    wait(&aws, "tasks-stopped", &tasks);
-    stopped_tasks(&aws, &tasks);
+    wait(aws, "tasks-stopped", &tasks);
+    stopped_tasks(aws, &tasks);
     tasks
 }
 

@@ -37,6 +37,7 @@ const CRATES: &[(&str, &[&str])] = &[
         ],
     ),
     ("quorate-placement", &["quorate-core"]),
+    ("quorate-rust-sdk", &[]),
     (
         "quorate-simulation",
         &[
