@@ -217,8 +217,9 @@ impl Machine {
                 answers.push((responder, outcomes));
             }
         }
-        self.publish(news.touched);
+        // Told before it is published: who waited for these entries to be applied finds what they told.
         self.view.events.tell(news.told, self.index());
+        self.publish(news.touched);
         for (responder, outcomes) in answers {
             responder.send(outcomes);
         }
@@ -281,12 +282,12 @@ impl RaftStateMachine<Types> for Machine {
         self.state = state;
         self.moment = kept.moment;
         let index = self.index();
+        self.view.events.skip_to(index);
         self.publish(vec![Arc::new(ChangeSet {
             index,
             changes: Vec::new(),
             replaced: true,
         })]);
-        self.view.events.skip_to(index);
         tracing::info!(index, bytes = kept.file.length, "snapshot installed");
         Ok(())
     }
