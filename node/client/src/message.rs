@@ -5,6 +5,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::config::Endpoint;
@@ -17,6 +18,13 @@ const ECS_TARGET: &str = "AmazonEC2ContainerServiceV20141113";
 const QUORATE_TARGET: &str = "Quorate_20261122";
 
 const USER_AGENT_VALUE: &str = concat!("quorate/", env!("CARGO_PKG_VERSION"));
+
+/// All but the unreserved characters of RFC 3986, as Signature Version 4 wants it.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// Method, path and query.
 pub(crate) struct Target {
@@ -40,7 +48,8 @@ impl Target {
         path: &'static str,
         pairs: impl Iterator<Item = (&'static str, &'a str)>,
     ) -> Self {
-        let pairs = pairs.map(|(name, value)| format!("{name}={}", escaped(value)));
+        let pairs =
+            pairs.map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, RESERVED)));
         Self {
             method: Method::GET,
             path,
@@ -63,19 +72,6 @@ impl Target {
         parts.path_and_query = Some(place);
         Uri::from_parts(parts).expect("the endpoint has a scheme and an authority")
     }
-}
-
-/// All but the unreserved characters of RFC 3986.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    escaped
 }
 
 /// One call, ready to be signed for whichever endpoint takes it.

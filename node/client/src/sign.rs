@@ -41,8 +41,9 @@ impl Signer {
         }
     }
 
-    /// The `Authorization` header for a request that begins with `head` (method, path and canonical query, each on a line) with exactly these headers (lower-case names in order, `host` and
-    /// `x-amz-date` among them) and a body of this digest. `amz_date` is the value of `x-amz-date`.
+    /// The `Authorization` header for a request that begins with `head` (method, path and canonical query, each on a line), has exactly
+    /// these headers (lower-case names in order, `host` and `x-amz-date` among them) and a body of this digest. `amz_date` is the value
+    /// of `x-amz-date`.
     pub(crate) fn authorization(
         &self,
         service: &'static str,

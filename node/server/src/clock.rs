@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
 use quorate_core::Millis;
 
 /// A wall clock: the machine's, or one that a simulation sets. Clones are the same clock.
@@ -43,4 +44,11 @@ pub fn wall() -> Millis {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A time as the calendar has it. One beyond the year 9999 is the last there is.
+#[must_use]
+pub fn timestamp(at: Millis) -> Timestamp {
+    let ms = i64::try_from(at.0).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
 }

@@ -39,13 +39,10 @@ enum Kind {
 }
 
 impl Kind {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Task => "task",
-            Self::Instance => "instance",
-            Self::Service => "service",
-            Self::Deployment => "deployment",
-        }
+    /// What the stream calls it: as the flag does.
+    fn name(self) -> String {
+        let value = self.to_possible_value().expect("no type is hidden");
+        value.get_name().to_owned()
     }
 }
 
@@ -54,7 +51,7 @@ pub(crate) async fn run(args: &EventsArgs, asking: &Asking) -> Result<(), Failur
     let mut events = asking.access.client()?.events(EventQuery {
         after: args.after.clone().or_else(kept),
         cluster: args.cluster.clone(),
-        kind: args.kind.map(|kind| kind.as_str().to_owned()),
+        kind: args.kind.map(Kind::name),
         follows: args.watch,
     });
     loop {

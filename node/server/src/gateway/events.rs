@@ -90,7 +90,8 @@ impl Gateway {
     /// # Errors
     /// If what lies behind the point is not kept here, or the point is none of this cluster's.
     pub async fn watch(&self, ask: WatchAsk) -> Result<BoxStream<'static, Seen>, Exception> {
-        let cluster = ask.cluster.map(|text| self.realm.parse_cluster(&text));
+        let realm = self.operations.realm();
+        let cluster = ask.cluster.map(|text| realm.parse_cluster(&text));
         let cluster = cluster.transpose();
         let cluster = cluster.map_err(|error| Exception::invalid_parameter(error.to_string()))?;
         let events = self.consensus.events().clone();
@@ -114,7 +115,7 @@ impl Gateway {
         let watch = Watch {
             events,
             end,
-            realm: Arc::clone(&self.realm),
+            realm: Arc::clone(realm),
             cluster,
             kind: ask.kind,
             at,

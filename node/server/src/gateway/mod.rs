@@ -11,8 +11,6 @@ mod route;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
 use quorate_core::{Policy, Realm};
 use quorate_proto::peer::relay_server::RelayServer;
 use tokio::time::Instant;
@@ -33,20 +31,18 @@ pub struct Gateway {
     consensus: Consensus,
     operations: Operations,
     route: Route,
-    realm: Arc<Realm>,
 }
 
 impl Gateway {
     /// The gateway of this node.
     #[must_use]
     pub fn new(consensus: Consensus, planner: Planner, realm: Realm, policy: Policy) -> Self {
-        let operations = Operations::new(consensus.clone(), planner, realm.clone(), policy);
+        let operations = Operations::new(consensus.clone(), planner, realm, policy);
         let route = Route::new(consensus.clone(), operations.clone());
         Self {
             consensus,
             operations,
             route,
-            realm: Arc::new(realm),
         }
     }
 

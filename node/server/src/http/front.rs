@@ -236,8 +236,7 @@ fn request_id() -> String {
 }
 
 fn now() -> Timestamp {
-    let ms = i64::try_from(clock::wall().0).unwrap_or(i64::MAX);
-    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
+    clock::timestamp(clock::wall())
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {

@@ -1,7 +1,8 @@
 //! The edge of the API: bytes in, a checked [`Call`] out, and whatever comes back as the caller's protocol wants it.
 //!
 //! `connection` owns sockets and their limits, `front` one request's way, `body` its bytes, `sigv4` who it is from, `protocol` the two
-//! formats, `events` the stream of what happens, and `health` the listener that people and machines look at. The only module that names axum and hyper.
+//! formats, `events` the stream of what happens, and `health` the listener that people and machines look at. The only module that names
+//! axum and hyper.
 
 mod body;
 mod connection;

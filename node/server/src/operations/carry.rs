@@ -76,6 +76,11 @@ impl Operations {
         }
     }
 
+    /// Where and whose this control plane is.
+    pub(crate) fn realm(&self) -> &Arc<Realm> {
+        &self.realm
+    }
+
     /// Answers on this node's state as it is. Whoever wants a linearizable answer has waited for a barrier.
     pub async fn answer(
         &self,

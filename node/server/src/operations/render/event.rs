@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::instance::facts;
 use super::task::TaskJson;
+use crate::clock::timestamp;
 
 /// The event at `point`.
 pub(super) fn event(realm: &Realm, point: Point, event: &Event) -> Value {
@@ -53,7 +54,7 @@ pub(super) fn event(realm: &Realm, point: Point, event: &Event) -> Value {
         "detail-type": detail_type,
         "source": "aws.ecs",
         "account": realm.account,
-        "time": moment(event.at).strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        "time": timestamp(event.at).strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         "region": realm.region,
         "resources": [resource],
         "detail": detail,
@@ -148,9 +149,4 @@ fn time(seconds: f64) -> String {
     let ms = (seconds * 1000.0).round() as i64;
     let at = Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX);
     at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
-}
-
-fn moment(at: Millis) -> Timestamp {
-    let ms = i64::try_from(at.0).unwrap_or(i64::MAX);
-    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
 }
