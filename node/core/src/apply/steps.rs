@@ -109,20 +109,23 @@ impl Desk<'_> {
                 task.service_key().as_ref() == Some(&step.key) && task.holds_resources()
             })
         };
-        if !step.stop.iter().all(lives) || !step.turns.iter().all(|turn| self.fits(service, turn)) {
+        if !step.stop.iter().all(lives)
+            || !step.turns.iter().all(|turn| self.fits(service, step, turn))
+        {
             return Err(moved());
         }
         Ok(service.changes != step.seen_changes)
     }
 
-    /// Whether the turn speaks of deployments that are there.
-    fn fits(&self, service: &Service, turn: &Turn) -> bool {
+    /// Whether the turn speaks of deployments that are there, and takes none away in which the same step starts a task.
+    fn fits(&self, service: &Service, step: &ServiceStep, turn: &Turn) -> bool {
         let is_listed = |id: &DeploymentId| service.deployment(*id).is_some();
         let is_set = |id: &DeploymentId| service.task_set(*id).is_some();
         let rolls = |id: &DeploymentId| is_listed(id) && !is_set(id);
         let is_empty = |id: &DeploymentId| {
             let mut live = self.state.live_tasks_of(&service.key);
-            !live.any(|task| task.service.as_ref().is_some_and(|m| m.deployment == *id))
+            let lives = live.any(|task| task.service.as_ref().is_some_and(|m| m.deployment == *id));
+            !lives && step.start.iter().all(|start| start.deployment != *id)
         };
         match turn {
             Turn::Want(_) | Turn::EndMove => true,
@@ -141,7 +144,9 @@ impl Desk<'_> {
             }
             Turn::Stabilize { set, .. } => is_set(set),
             Turn::Retire(id) => is_listed(id) && is_empty(id),
-            Turn::End => self.state.live_tasks_of(&service.key).next().is_none(),
+            Turn::End => {
+                step.start.is_empty() && self.state.live_tasks_of(&service.key).next().is_none()
+            }
         }
     }
 
